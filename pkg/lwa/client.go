@@ -1,0 +1,124 @@
+package lwa
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Client speaks for one LWA client. Its methods may be called at the same time; its
+// fields must not be changed meanwhile.
+type Client struct {
+	// ClientID names the client; at most 100 bytes. Required.
+	ClientID string
+	// ClientSecret authenticates it. Zero: a public client, as apps and devices are.
+	ClientSecret Secret
+	// RedirectURL is where Amazon sends the browser back to, exactly as registered.
+	// Required for AuthCodeURL and Exchange, which both send it.
+	RedirectURL string
+	// Endpoint is where LWA answers; zero: Amazon's hosts in [NA].
+	Endpoint Endpoint
+	// HTTPClient sends the requests; nil: one with a timeout of 10 seconds. Its
+	// CheckRedirect is not used, since no redirect is followed.
+	HTTPClient *http.Client
+	// Now tells the time; nil: [time.Now].
+	Now func() time.Time
+}
+
+var (
+	errNoClientID    = errors.New("the ClientID is empty")
+	errNoRedirectURL = errors.New("the RedirectURL is empty")
+)
+
+// Exchange trades the code of one sign-in for tokens. The verifier is the one whose
+// challenge was sent with the customer; zero: none was.
+//
+// A code works once, so the request is sent once: after a [*TransportError], or an
+// [*Error] that is Temporary, the code may be used up, and the customer has to start
+// again.
+//
+// Expiry is UTC: expires_in, in seconds, added to c.Now read before the request.
+// RefreshToken is zero when Amazon sends none, which can be where there is no secret.
+//
+// Errors: [*Error] when Amazon refuses, with Code invalid_grant for a code that is
+// used, old or for another client or redirect URL, unauthorized_client for a verifier
+// that doesn't fit; [*TransportError] when no answer arrived.
+//
+// Source: RFC 6749 §4.1.3, RFC 7636 §4.5;
+// developer.amazon.com/docs/login-with-amazon/authorization-code-grant.html
+func (c *Client) Exchange(ctx context.Context, code string, verifier Secret) (*Token, error) {
+	switch {
+	case code == "":
+		return nil, errors.New("lwa: exchange: the code is empty")
+	case c.RedirectURL == "":
+		return nil, usage(opExchange, errNoRedirectURL)
+	}
+	form := url.Values{
+		"grant_type":   {"authorization_code"},
+		"code":         {code},
+		"redirect_uri": {c.RedirectURL},
+	}
+	if !verifier.IsZero() {
+		form.Set("code_verifier", verifier.Reveal())
+	}
+	return c.askToken(ctx, opExchange, form)
+}
+
+// Refresh trades refreshToken for a new access token.
+//
+// Expiry is UTC: expires_in, in seconds, added to c.Now read before the request.
+// The result repeats refreshToken when Amazon sends no new one.
+//
+// Errors: [*Error] when Amazon refuses, with Code invalid_grant once the customer
+// has withdrawn consent; [*TransportError] when no answer arrived.
+//
+// Source: RFC 6749 §6; developer.amazon.com/docs/login-with-amazon/refresh-token.html
+func (c *Client) Refresh(ctx context.Context, refreshToken Secret) (*Token, error) {
+	if refreshToken.IsZero() {
+		return nil, errors.New("lwa: refresh: the refresh token is empty")
+	}
+	t, err := c.askToken(ctx, opRefresh, url.Values{
+		"grant_type":    {"refresh_token"},
+		"refresh_token": {refreshToken.Reveal()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if t.RefreshToken.IsZero() {
+		t.RefreshToken = refreshToken
+	}
+	return t, nil
+}
+
+// askToken sends one token request. Credentials go in the body and nowhere else:
+// trying the header first would use up a code.
+func (c *Client) askToken(ctx context.Context, op string, form url.Values) (*Token, error) {
+	if c.ClientID == "" {
+		return nil, usage(op, errNoClientID)
+	}
+	form.Set("client_id", c.ClientID)
+	if !c.ClientSecret.IsZero() {
+		form.Set("client_secret", c.ClientSecret.Reveal())
+	}
+	req, err := c.newRequest(ctx, op, http.MethodPost, "/auth/o2/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8")
+	asked := c.now()
+	a, err := c.do(op, req, sentIn(form))
+	if err != nil {
+		return nil, err
+	}
+	return a.token(asked)
+}
+
+func (c *Client) now() time.Time {
+	if c.Now != nil {
+		return c.Now()
+	}
+	return time.Now()
+}

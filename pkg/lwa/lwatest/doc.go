@@ -1,0 +1,50 @@
+// Package lwatest is a server that answers as Login with Amazon does, for tests and
+// for work without an Amazon account.
+//
+// # A test in five lines
+//
+// [NewServer] starts a [Server] that ends with the test. It knows one LWA client and
+// two customers, and [Server.Client] is an [lwa.Client] ready to talk to it.
+// [Server.Visit] plays the customer's browser:
+//
+//	srv := lwatest.NewServer(t, lwatest.Options{})
+//	client := srv.Client()
+//	page, _ := client.AuthCodeURL(lwa.AuthRequest{State: "s", Scopes: []string{"profile"}})
+//	back, _ := srv.Visit(page, lwatest.Visitor{})
+//	token, err := client.Exchange(ctx, back.Query().Get("code"), lwa.Secret{})
+//
+// A Server is an [http.Handler] too: [New] makes one that doesn't listen, to be put
+// behind any other server, or to be called in memory through [Server.Transport], which
+// also works inside a testing/synctest bubble.
+//
+// # What it is strict about
+//
+// Codes work once, for five minutes, for one client and one redirect URL. A code asked
+// for with a PKCE challenge needs its verifier. Parameters are checked in a fixed
+// order and refused with Amazon's status, code and text; clients and return URLs that
+// are not registered get an error page and no redirect. What is not known of Amazon is
+// a field of [Switches] instead of a guess.
+//
+// # Time
+//
+// All times come from a [Clock] that can be moved on, so that codes and tokens expire
+// while a test waits for nothing.
+//
+// # Trouble
+//
+// [Server.Script] queues faults: slow or missing answers, dropped before or after the
+// work was done, broken off, throttled, and more. [Server.Revoke] is the customer who
+// withdraws consent; [Server.RotateSecret] is the operator who makes a new secret.
+//
+// # What happened
+//
+// [Server.Journal] lists what was asked and how it was answered, without any secret,
+// code or token. [Server.Calls] counts. [Server.Lookup] leads from an access token to
+// its grant, for servers that stand in for the APIs behind it.
+//
+// # Keeping it
+//
+// With [Options.Save] every change is handed over before the answer that depends on it
+// leaves, and [Server.Restore] brings it back: what a client was told survives a
+// killed process. Tokens, codes and secrets are kept and saved as hashes only.
+package lwatest

@@ -1,0 +1,190 @@
+package lwatest
+
+import (
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Route is one of the server's addresses, whatever the spelling of its path.
+type Route string
+
+// The routes.
+const (
+	RouteAuthorize Route = "authorize" // GET /ap/oa
+	RouteConsent   Route = "consent"   // POST /ap/oa/consent, the answer of the page
+	RouteToken     Route = "token"     // POST /auth/o2/token
+	RouteTokenInfo Route = "tokeninfo" // GET /auth/o2/tokeninfo
+	RouteProfile   Route = "profile"   // GET /user/profile
+)
+
+var routeNames = []Route{RouteAuthorize, RouteConsent, RouteToken, RouteTokenInfo, RouteProfile}
+
+// routes holds both spellings that Amazon's own material uses.
+var routes = map[string]Route{
+	"/ap/oa":             RouteAuthorize,
+	"/ap/oa/consent":     RouteConsent,
+	"/auth/o2/token":     RouteToken,
+	"/auth/O2/token":     RouteToken,
+	"/auth/o2/tokeninfo": RouteTokenInfo,
+	"/auth/O2/tokeninfo": RouteTokenInfo,
+	"/user/profile":      RouteProfile,
+}
+
+var methods = map[Route]string{
+	RouteAuthorize: http.MethodGet,
+	RouteConsent:   http.MethodPost,
+	RouteToken:     http.MethodPost,
+	RouteTokenInfo: http.MethodGet,
+	RouteProfile:   http.MethodGet,
+}
+
+// Limits on a request, in bytes.
+const (
+	maxRequestBody = 64 << 10
+	maxQuery       = 8 << 10
+)
+
+// request is what of an HTTP request the server looks at.
+type request struct {
+	id       string
+	now      time.Time
+	sw       Switches // as they were when it came
+	route    Route    // "" for an unknown path
+	method   string   // "(unknown)" for one that HTTP doesn't know
+	path     string   // "(unknown)" with an unknown route
+	query    string
+	params   url.Values // of the query or the body, whichever the route reads
+	bad      *refusal   // why the body can't be read
+	basic    bool       // there are credentials in the Authorization header
+	basicID  string
+	basicKey string
+	header   http.Header
+	after    []func() // to do once s.mu is free
+}
+
+func (s *Server) read(r *http.Request) *request {
+	q := &request{
+		id: newRequestID(), now: s.clock.Now(), sw: s.Switches(),
+		route: routes[r.URL.Path], method: r.Method, path: r.URL.Path, query: r.URL.RawQuery,
+		params: url.Values{}, header: r.Header,
+	}
+	q.basicID, q.basicKey, q.basic = r.BasicAuth()
+	if q.route == "" {
+		q.path = unknown
+	}
+	if !slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, r.Method) {
+		q.method = unknown
+	}
+	switch {
+	case len(q.query) > maxQuery:
+		q.bad = &tooLong
+	case methods[q.route] == http.MethodPost:
+		q.readBody(r)
+	default: // what can't be parsed is left out here; the authorize page looks closer
+		q.params, _ = url.ParseQuery(q.query)
+	}
+	return q
+}
+
+// readBody reads a form or, at the token endpoint, JSON, and minds what happens at
+// Amazon when the content type and the body disagree.
+func (q *request) readBody(r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1))
+	switch {
+	case err != nil:
+		q.bad = &malformed
+		return
+	case len(body) > maxRequestBody:
+		q.bad = &tooLong
+		return
+	}
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	switch strings.ToLower(strings.TrimSpace(media)) {
+	case "application/x-www-form-urlencoded":
+		q.params, err = url.ParseQuery(string(body))
+		if err != nil {
+			q.bad = &malformed
+		}
+		if q.params.Get("grant_type") == "" && q.route == RouteToken {
+			q.bad = nil // nothing was understood, not even what was asked
+		}
+	case "application/json":
+		q.readJSON(body)
+	case "multipart/form-data": // not understood, but no error of its own
+	default:
+		q.bad = &unknownContentType
+	}
+}
+
+func (q *request) readJSON(body []byte) {
+	var members map[string]any
+	if !q.sw.JSONBodies || q.route != RouteToken {
+		q.bad = &unknownContentType
+		return
+	}
+	if err := json.Unmarshal(body, &members); err != nil {
+		q.bad = &malformed
+		return
+	}
+	for name, v := range members {
+		if text, ok := v.(string); ok {
+			q.params.Set(name, text)
+		} else if slices.Contains(paramNames, name) {
+			bad := invalidParam(name)
+			q.bad = &bad
+		}
+	}
+}
+
+// grantType returns the grant type, of the token route, if it is a known one.
+func (q *request) grantType() string {
+	g := q.params.Get("grant_type")
+	switch {
+	case q.route != RouteToken || g == "":
+		return ""
+	case slices.Contains(grantTypes, g):
+		return g
+	}
+	return unknown
+}
+
+func (q *request) clientID() string {
+	if id := q.params.Get("client_id"); id != "" || !q.basic {
+		return id
+	}
+	return q.basicID
+}
+
+// paramNames are the parameters that the journal names and refusals repeat. Anything
+// else could be a secret in the place of a name.
+var paramNames = []string{
+	"access_token", "client_id", "client_secret", "code", "code_challenge", "code_challenge_method",
+	"code_verifier", "customer", "decision", "grant_type", "redirect_uri", "refresh_token",
+	"response_type", "scope", "scope_data", "state",
+}
+
+func (q *request) names() []string {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(q.params)), func(n string) bool {
+		return !slices.Contains(paramNames, n)
+	})
+	if q.basic {
+		names = append(names, "(basic)")
+	}
+	return names
+}
+
+// twice returns a known parameter that was sent more than once, "" without one.
+func twice(params url.Values) string {
+	for _, name := range paramNames {
+		if len(params[name]) > 1 {
+			return name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,201 @@
+package lwatest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Consent says what becomes of a customer at the authorize page.
+type Consent string
+
+// The ways to consent.
+const (
+	Ask   Consent = "ask"   // a page asks
+	Allow Consent = "allow" // the customer has agreed at once; no page
+	Deny  Consent = "deny"  // the customer has refused at once; no page
+)
+
+// Rotation says what a refresh does to the refresh token.
+type Rotation string
+
+// The rotations.
+const (
+	Same        Rotation = "same"         // the same one comes back
+	NewOldLives Rotation = "new"          // a new one comes, the old one works too
+	NewOldDies  Rotation = "new_old_dies" // a new one comes, the old one is dead
+	Withheld    Rotation = "withheld"     // none comes, the old one stays
+)
+
+// StateEcho says what comes back as state.
+type StateEcho string
+
+// The echoes.
+const (
+	EchoState  StateEcho = "echo"
+	OmitState  StateEcho = "omit"
+	AlterState StateEcho = "alter"
+)
+
+// Switches are what can be set about the server's behaviour, mostly because it isn't
+// known how Amazon behaves. There are no hidden defaults: start from [DefaultSwitches]
+// or [Server.Switches], and decode JSON over one of these.
+type Switches struct {
+	// Consent is what the authorize page does; default ask.
+	Consent Consent `json:"consent"`
+	// Customer is the user ID who is signed in; "": the first customer.
+	Customer string `json:"customer"`
+	// DropVoluntary has the customer untick every scope that the request calls
+	// voluntary, when no page asks.
+	DropVoluntary bool `json:"drop_voluntary"`
+	// State is what comes back as state; default echo.
+	State StateEcho `json:"state"`
+
+	// CodeLife is 5m, AccessLife 1h.
+	CodeLife   Duration `json:"code_life"`
+	AccessLife Duration `json:"access_life"`
+	// SecretOverlap is how long a rotated client secret still works; 168h.
+	SecretOverlap Duration `json:"secret_overlap"`
+
+	// RefreshRotation is what a refresh does to the refresh token; default same.
+	RefreshRotation Rotation `json:"refresh_rotation"`
+	// RefreshTokenWithoutSecret gives a refresh token for a verifier alone. Default
+	// true, as the Dash pages say; the Data Portability page says false.
+	RefreshTokenWithoutSecret bool `json:"refresh_token_without_secret"`
+	// ExchangeWithoutProof lets a code be exchanged with neither secret nor verifier,
+	// for an access token alone. Default true, as the Data Portability page says.
+	ExchangeWithoutProof bool `json:"exchange_without_proof"`
+
+	// CodeReuseRevokes ends the grant when its code is brought again; default false.
+	CodeReuseRevokes bool `json:"code_reuse_revokes"`
+	// FailedExchangeKeepsCode leaves a code alive when the redirect URL or the verifier
+	// was wrong; default false.
+	FailedExchangeKeepsCode bool `json:"failed_exchange_keeps_code"`
+	// RedirectURLOptional lets an exchange leave redirect_uri out; default false.
+	RedirectURLOptional bool `json:"redirect_url_optional"`
+
+	// VerifierError is the error for a wrong or missing verifier: unauthorized_client
+	// (default) or invalid_grant.
+	VerifierError string `json:"verifier_error"`
+	// VerifierOptionalWithSecret lets the secret stand in for a missing verifier; false.
+	VerifierOptionalWithSecret bool `json:"verifier_optional_with_secret"`
+	// StrayVerifier takes a verifier where no challenge was sent; default false.
+	StrayVerifier bool `json:"stray_verifier"`
+	// PlainChallenge takes the challenge method plain; default true.
+	PlainChallenge bool `json:"plain_challenge"`
+
+	// BasicAuth takes client credentials in the Authorization header; default true.
+	BasicAuth bool `json:"basic_auth"`
+	// JSONBodies takes token requests as JSON; default true.
+	JSONBodies bool `json:"json_bodies"`
+
+	// TokenType is bearer (default) or Bearer.
+	TokenType string `json:"token_type"`
+	// ExpiresInText writes expires_in as text; default false.
+	ExpiresInText bool `json:"expires_in_text"`
+	// ExpiresInLess is taken off the expires_in that is told; default 0s.
+	ExpiresInLess Duration `json:"expires_in_less"`
+	// LongTokens makes tokens of 2048 bytes, the most there can be; default false.
+	LongTokens bool `json:"long_tokens"`
+	// DocumentedContentType writes "application/json;charset UTF-8", as Amazon's page
+	// prints it; default false.
+	DocumentedContentType bool `json:"documented_content_type"`
+	// ErrorTypeHeader adds X-Amzn-ErrorType to refusals; default false.
+	ErrorTypeHeader bool `json:"error_type_header"`
+	// OmitErrorIDs leaves error_index and request_id out of refusals; default false.
+	OmitErrorIDs bool `json:"omit_error_ids"`
+}
+
+// DefaultSwitches returns what is known of Amazon, and the stricter guess where
+// nothing is.
+func DefaultSwitches() Switches {
+	return Switches{
+		Consent:                   Ask,
+		State:                     EchoState,
+		CodeLife:                  Duration(5 * time.Minute),
+		AccessLife:                Duration(time.Hour),
+		SecretOverlap:             Duration(7 * 24 * time.Hour),
+		RefreshRotation:           Same,
+		RefreshTokenWithoutSecret: true,
+		ExchangeWithoutProof:      true,
+		VerifierError:             "unauthorized_client",
+		PlainChallenge:            true,
+		BasicAuth:                 true,
+		JSONBodies:                true,
+		TokenType:                 "bearer",
+	}
+}
+
+// longest bounds every duration of the switches.
+const longest = 10 * 365 * 24 * time.Hour
+
+// Validate says which field, by its JSON name, holds what it can't.
+func (s Switches) Validate() error {
+	for _, err := range []error{
+		oneOf("consent", s.Consent, Ask, Allow, Deny),
+		oneOf("state", s.State, EchoState, OmitState, AlterState),
+		oneOf("refresh_rotation", s.RefreshRotation, Same, NewOldLives, NewOldDies, Withheld),
+		oneOf("verifier_error", s.VerifierError, "unauthorized_client", "invalid_grant"),
+		oneOf("token_type", s.TokenType, "bearer", "Bearer"),
+		within("code_life", s.CodeLife, time.Second),
+		within("access_life", s.AccessLife, time.Second),
+		within("secret_overlap", s.SecretOverlap, 0),
+		within("expires_in_less", s.ExpiresInLess, 0),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	if s.ExpiresInLess >= s.AccessLife {
+		return fmt.Errorf("expires_in_less must be under access_life, %s", s.AccessLife)
+	}
+	return nil
+}
+
+func oneOf[T ~string](field string, value T, allowed ...T) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	names := make([]string, len(allowed))
+	for i, a := range allowed {
+		names[i] = string(a)
+	}
+	return fmt.Errorf("%s must be one of %s", field, strings.Join(names, ", "))
+}
+
+func within(field string, d Duration, least time.Duration) error {
+	if time.Duration(d) < least || time.Duration(d) > longest {
+		return fmt.Errorf("%s must be %s to %s", field, least, longest)
+	}
+	return nil
+}
+
+// Switches returns the switches as they are.
+func (s *Server) Switches() Switches {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.st.switches
+}
+
+// SetSwitches sets all switches.
+//
+// Errors: of [Switches.Validate], an unknown customer, or that of [Options.Save].
+func (s *Server) SetSwitches(sw Switches) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.st.check(sw); err != nil {
+		return err
+	}
+	return s.commit(change{key: keySwitches, value: sw, apply: func() { s.st.switches = sw }})
+}
+
+func (st *state) check(sw Switches) error {
+	if err := sw.Validate(); err != nil {
+		return err
+	}
+	if sw.Customer != "" && st.customer(sw.Customer) == nil {
+		return fmt.Errorf("customer %.80q isn't known here", sw.Customer)
+	}
+	return nil
+}

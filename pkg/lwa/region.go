@@ -1,0 +1,70 @@
+package lwa
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Region is where a customer's Amazon account lives.
+type Region string
+
+// The regions: North America, Europe, and the Far East.
+const (
+	NA Region = "na"
+	EU Region = "eu"
+	FE Region = "fe"
+)
+
+// ParseRegion reads na, eu or fe in either case.
+func ParseRegion(s string) (Region, error) {
+	r := Region(strings.ToLower(s))
+	if _, ok := endpoints[r]; !ok {
+		return "", fmt.Errorf("lwa: region %.20q is none of na, eu, fe", s)
+	}
+	return r, nil
+}
+
+// Endpoint is where LWA answers. The zero Endpoint is that of [NA].
+type Endpoint struct {
+	// AuthorizeURL is the full URL of the page where customers sign in; empty:
+	// APIURL + "/ap/oa".
+	AuthorizeURL string
+	// APIURL is the base of the API, such as https://api.amazon.com.
+	APIURL string
+}
+
+// Source: advertising.amazon.com "Authorization grants" (authorize pages);
+// developer.amazon.com/docs/amazon-data-portability/lwa-access-token.html (API).
+var endpoints = map[Region]Endpoint{
+	NA: {AuthorizeURL: "https://www.amazon.com/ap/oa", APIURL: "https://api.amazon.com"},
+	EU: {AuthorizeURL: "https://eu.account.amazon.com/ap/oa", APIURL: "https://api.amazon.co.uk"},
+	FE: {AuthorizeURL: "https://apac.account.amazon.com/ap/oa", APIURL: "https://api.amazon.co.jp"},
+}
+
+// Endpoint returns Amazon's hosts. Any other value than the three is taken as [NA].
+func (r Region) Endpoint() Endpoint {
+	if e, ok := endpoints[r]; ok {
+		return e
+	}
+	return endpoints[NA]
+}
+
+// authorizeURL returns the authorize page of e.
+func (e Endpoint) authorizeURL() string {
+	switch {
+	case e.AuthorizeURL != "":
+		return e.AuthorizeURL
+	case e.APIURL != "":
+		return e.apiURL() + "/ap/oa"
+	}
+	return endpoints[NA].AuthorizeURL
+}
+
+// apiURL returns the API's base, "" for an endpoint that has only an authorize page:
+// to guess there would send secrets to a host that nobody named.
+func (e Endpoint) apiURL() string {
+	if e == (Endpoint{}) {
+		return endpoints[NA].APIURL
+	}
+	return strings.TrimSuffix(e.APIURL, "/")
+}
