@@ -1,0 +1,49 @@
+package replenish
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/restock-dev/restock/internal/message"
+)
+
+// MaxAge is the age from which on a press that came as a message is not ordered any more.
+// It is above what the retries of Lambda and of the queue take together, some twelve hours,
+// and far below [store.MessageTTL]: whatever has ordered for the same message before is
+// still remembered while it may order.
+//
+// [store.MessageTTL]: https://pkg.go.dev/github.com/restock-dev/restock/internal/store#MessageTTL
+const MaxAge = 24 * time.Hour
+
+// maxReportAge is that age for whatever else a device sends. By then a newer report may
+// have been taken, and nobody waits for an answer.
+const maxReportAge = time.Hour
+
+var errTooOld = errors.New("it was sent too long ago")
+
+// received is when a message came to us, and zero where nobody can tell: it is old then.
+type received time.Time
+
+// receivedAt is when the rule says that it was. It always does, and what comes from it
+// directly without that has just come.
+func (h *Handler) receivedAt(e message.RuleEvent) received {
+	if e.ReceivedAt <= 0 {
+		return received(h.now())
+	}
+	return received(time.UnixMilli(e.ReceivedAt))
+}
+
+func (h *Handler) older(at received, limit time.Duration) bool {
+	return time.Time(at).IsZero() || h.now().Sub(time.Time(at)) >= limit
+}
+
+// tooOld is for a press that is not ordered because of its age.
+func (h *Handler) tooOld(ctx context.Context, p press, at received) bool {
+	old := h.older(at, MaxAge)
+	if old {
+		slog.WarnContext(ctx, "press is too old to be ordered", "thing", p.thing, "id", p.id, "received_at", time.Time(at))
+	}
+	return old
+}
