@@ -1,0 +1,40 @@
+// Command notify is the Lambda function that takes the notifications of DRS.
+package main
+
+import (
+	"log/slog"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/restock-dev/restock/internal/cloud"
+	"github.com/restock-dev/restock/internal/config"
+	"github.com/restock-dev/restock/internal/gateway"
+	"github.com/restock-dev/restock/internal/notify"
+)
+
+func main() {
+	slog.SetDefault(lambdacontext.NewLogger())
+	f, err := build(config.Environ())
+	if err != nil {
+		slog.Error("starting notify", "error", err)
+		os.Exit(1)
+	}
+	lambda.Start(f)
+}
+
+func build(environ map[string]string) (*gateway.Function, error) {
+	a, err := cloud.Open(environ, "RESTOCK_TABLE")
+	if err != nil {
+		return nil, err
+	}
+	return function(&cloud.Parts{
+		Config: a.Config, Store: a.Store(), Publisher: a.Publisher(), Metrics: a.Metrics("notify"),
+	}), nil
+}
+
+func function(p *cloud.Parts) *gateway.Function {
+	h := &notify.Handler{Store: p.Store, Publisher: p.Publisher, Metrics: p.Metrics, Now: p.Now, Shards: p.Config.Shards}
+	return &gateway.Function{Name: "notify", Topic: h.Handle}
+}

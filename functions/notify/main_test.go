@@ -1,0 +1,29 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/restock-dev/restock/internal/cloud"
+	"github.com/restock-dev/restock/internal/eventtest"
+	"github.com/restock-dev/restock/internal/gateway"
+)
+
+func TestEvents(t *testing.T) {
+	eventtest.Run(t, "notify", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil })
+}
+
+// A notification is looked up, and its device.
+func TestStart(t *testing.T) {
+	aws := eventtest.NewAWS(t)
+	eventtest.Start(t, aws, build, "notify-ok")
+	want := []string{"GetItem", "GetItem"}
+	if diff := cmp.Diff(want, aws.Calls()); diff != "" {
+		t.Errorf("calls differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestRequired(t *testing.T) {
+	eventtest.Required(t, build, "RESTOCK_TABLE", "AWS_REGION")
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/restock-dev/restock/internal/cloud"
+	"github.com/restock-dev/restock/internal/eventtest"
+	"github.com/restock-dev/restock/internal/gateway"
+)
+
+func TestEvents(t *testing.T) {
+	eventtest.Run(t, "refresh", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil })
+}
+
+// Each shard of the index is asked once; nothing is due, so nothing is sent.
+func TestStart(t *testing.T) {
+	aws := eventtest.NewAWS(t)
+	eventtest.Start(t, aws, build, "refresh-ok")
+	want := []string{"Query", "Query", "Query", "Query", "Query", "Query", "Query", "Query", "Query", "Query", "Query", "Query", "Query", "Query", "Query", "Query"}
+	if diff := cmp.Diff(want, aws.Calls()); diff != "" {
+		t.Errorf("calls differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestRequired(t *testing.T) {
+	eventtest.Required(t, build, "RESTOCK_TABLE", "RESTOCK_LWA_SECRET", "RESTOCK_KEYS_SECRET", "RESTOCK_REFRESH_QUEUE_URL", "AWS_REGION")
+}

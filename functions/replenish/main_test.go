@@ -1,0 +1,30 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/restock-dev/restock/internal/cloud"
+	"github.com/restock-dev/restock/internal/eventtest"
+	"github.com/restock-dev/restock/internal/gateway"
+)
+
+func TestEvents(t *testing.T) {
+	eventtest.Run(t, "replenish", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil })
+}
+
+// A press costs three round trips, and no secret: claim and registration, then (here
+// without DRS, as the device is not registered) result and message.
+func TestStart(t *testing.T) {
+	aws := eventtest.NewAWS(t)
+	eventtest.Start(t, aws, build, "replenish-ok")
+	want := []string{"GetItem", "Publish dash/v1/down/ACME-VAC-1::SN0001/result", "PutItem", "PutItem"}
+	if diff := cmp.Diff(want, aws.Calls()); diff != "" {
+		t.Errorf("calls differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestRequired(t *testing.T) {
+	eventtest.Required(t, build, "RESTOCK_TABLE", "RESTOCK_LWA_SECRET", "RESTOCK_KEYS_SECRET", "RESTOCK_REDIRECT_URL", "RESTOCK_RETRY_QUEUE_URL", "AWS_REGION")
+}

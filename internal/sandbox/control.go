@@ -1,0 +1,201 @@
+package sandbox
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/restock-dev/restock/internal/thing"
+	"github.com/restock-dev/restock/internal/web"
+	"github.com/restock-dev/restock/pkg/drs/drstest"
+	"github.com/restock-dev/restock/pkg/lwa/lwatest"
+)
+
+// control makes the page and the JSON API.
+func (s *Sandbox) control() *web.Mux {
+	m := new(web.Mux)
+	m.Handle("GET /{$}", web.Func(s.page))
+	m.Handle("POST /sandbox/do", web.Func(s.form))
+
+	m.Handle("GET /sandbox/state", answer(func(*http.Request) (any, error) { return s.State(), nil }))
+	m.Handle("GET /sandbox/calls", answer(func(*http.Request) (any, error) { return s.Calls(), nil }))
+	m.Handle("GET /sandbox/journal", answer(s.journal))
+	m.Handle("POST /sandbox/clock", body(s.setClock))
+	m.Handle("POST /sandbox/withdraw", body(s.withdraw))
+	m.Handle("POST /sandbox/deregister", body(s.deregister))
+	m.Handle("POST /sandbox/subscribe", body(s.subscribe))
+	m.Handle("POST /sandbox/orders/{id}/{step}", answer(s.order))
+	m.Handle("POST /sandbox/customers", body(s.addCustomer))
+	m.Handle("GET /sandbox/faults", answer(func(*http.Request) (any, error) { return s.faults(), nil }))
+	m.Handle("POST /sandbox/faults", body(s.addFaults))
+	m.Handle("DELETE /sandbox/faults", answer(s.clearFaults))
+	m.Handle("GET /sandbox/switches", answer(func(*http.Request) (any, error) { return s.switches(), nil }))
+	m.Handle("POST /sandbox/switches", web.Func(s.setSwitches))
+	return m
+}
+
+// answer is a route without a body that answers with JSON.
+func answer(do func(*http.Request) (any, error)) http.Handler {
+	return web.Func(func(w http.ResponseWriter, r *http.Request) error {
+		v, err := do(r)
+		if err != nil {
+			return refused(err)
+		}
+		return web.WriteJSON(w, http.StatusOK, v)
+	})
+}
+
+// body is a route that reads a T and answers with JSON.
+func body[T any](do func(T) (any, error)) http.Handler {
+	return web.Func(func(w http.ResponseWriter, r *http.Request) error {
+		var in T
+		if err := web.ReadJSON(w, r, &in); err != nil {
+			return err
+		}
+		v, err := do(in)
+		if err != nil {
+			return refused(err)
+		}
+		return web.WriteJSON(w, http.StatusOK, v)
+	})
+}
+
+// refused is an error of the sandbox: its texts are written for whoever called.
+func refused(err error) error {
+	var p *web.Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return web.New(web.CodeBadField, err.Error())
+}
+
+func (s *Sandbox) setClock(in struct {
+	Advance lwatest.Duration `json:"advance"`
+},
+) (any, error) {
+	if err := s.Advance(time.Duration(in.Advance)); err != nil {
+		return nil, err
+	}
+	return s.clock(), nil
+}
+
+func (s *Sandbox) clock() any {
+	return struct {
+		Now   time.Time        `json:"now"`
+		Moved lwatest.Duration `json:"moved"`
+	}{s.Clock().Now(), lwatest.Duration(s.Clock().Offset())}
+}
+
+// which names a device, or a customer, or both.
+type which struct {
+	Thing    string `json:"thing"`
+	Customer string `json:"customer"`
+}
+
+func (w which) device() (thing.Device, error) {
+	d, err := thing.Parse(w.Thing)
+	if err != nil {
+		return d, web.BadField("thing", err.Error())
+	}
+	return d, nil
+}
+
+func (s *Sandbox) withdraw(in struct {
+	which
+	// Notify has DRS tell of it, too.
+	Notify bool `json:"notify"`
+},
+) (any, error) {
+	m := lwatest.Match{Customer: in.Customer}
+	if in.Thing != "" {
+		d, err := in.device()
+		if err != nil {
+			return nil, err
+		}
+		m.DeviceModel, m.Serial = d.Model, d.Serial
+	}
+	if m == (lwatest.Match{}) {
+		return nil, web.BadField("thing", "name a thing or a customer")
+	}
+	ended, err := s.Withdraw(m, in.Notify)
+	return map[string]int{"ended": ended}, err
+}
+
+func (s *Sandbox) deregister(in which) (any, error) {
+	d, err := in.device()
+	if err != nil {
+		return nil, err
+	}
+	return struct{}{}, s.DRS.Deregister(d.Model, d.Serial)
+}
+
+func (s *Sandbox) subscribe(in struct {
+	which
+	Slot       string `json:"slot"`
+	Subscribed *bool  `json:"subscribed"`
+},
+) (any, error) {
+	d, err := in.device()
+	if err != nil {
+		return nil, err
+	}
+	if in.Subscribed == nil {
+		return nil, web.BadField("subscribed", "must be true or false")
+	}
+	return struct{}{}, s.DRS.Subscribe(d.Model, d.Serial, in.Slot, *in.Subscribed)
+}
+
+func (s *Sandbox) order(r *http.Request) (any, error) {
+	id := r.PathValue("id")
+	if err := s.step(id, r.PathValue("step")); err != nil {
+		return nil, err
+	}
+	o, _ := s.DRS.Order(id)
+	return o, nil
+}
+
+// step takes an order a step further.
+func (s *Sandbox) step(id, step string) error {
+	steps := map[string]func(string) error{
+		"ship": s.DRS.Ship, "deliver": s.DRS.Deliver, "cancel": s.DRS.Cancel, "resolve": s.DRS.Resolve,
+	}
+	do, ok := steps[step]
+	if !ok {
+		return web.New(web.CodeNotFound, "an order can be told to ship, deliver, cancel or resolve")
+	}
+	return do(id)
+}
+
+func (s *Sandbox) addCustomer(c lwatest.Customer) (any, error) {
+	return c, s.LWA.AddCustomer(c)
+}
+
+// Journal is what was asked lately.
+type Journal struct {
+	LWA []lwatest.Entry `json:"lwa"`
+	DRS []drstest.Entry `json:"drs"`
+}
+
+// journal answers with the entries after the numbers in ?lwa= and ?drs=.
+func (s *Sandbox) journal(r *http.Request) (any, error) {
+	after := func(name string) int64 {
+		n, err := strconv.ParseInt(r.URL.Query().Get(name), 10, 64)
+		if err != nil {
+			return 0 // all of it
+		}
+		return n
+	}
+	j := Journal{LWA: []lwatest.Entry{}, DRS: []drstest.Entry{}}
+	for _, e := range s.LWA.Journal() {
+		if e.Seq > after("lwa") {
+			j.LWA = append(j.LWA, e)
+		}
+	}
+	for _, e := range s.DRS.Journal() {
+		if e.Seq > after("drs") {
+			j.DRS = append(j.DRS, e)
+		}
+	}
+	return j, nil
+}

@@ -1,0 +1,48 @@
+package sandbox
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/restock-dev/restock/internal/web"
+)
+
+// Handler serves the sandbox. hosts are further names that it may be called by, beside
+// localhost and addresses: any other name may be a stranger's page whose name leads
+// here, and is refused.
+func (s *Sandbox) Handler(hosts ...string) http.Handler {
+	control := http.NewCrossOriginProtection().Handler(web.Wrap(s.control(), web.Options{}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.Path
+		switch {
+		case !knownHost(r.Host, hosts):
+			web.WriteProblem(w, web.New(web.CodeBadField, "the sandbox answers to localhost and to addresses, not to this host name"))
+		case path == "/" || strings.HasPrefix(path, "/sandbox/"):
+			control.ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/ap/"), strings.HasPrefix(path, "/auth/"), strings.HasPrefix(path, "/user/"):
+			s.LWA.ServeHTTP(w, r)
+		default: // not behind a ServeMux: a slot may be called ".."
+			s.DRS.ServeHTTP(w, r)
+		}
+	})
+}
+
+func knownHost(host string, known []string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return true
+	}
+	for _, k := range known {
+		if strings.EqualFold(host, k) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,237 @@
+// Package sandbox stands in for Amazon under `restock up`: Login with Amazon and the
+// Dash Replenishment Service at one address, with one clock, where a consent registers
+// a device and a deregistration ends its grant.
+//
+// It adds what a person and a script need to play Amazon's part: a page at /, and a JSON
+// API, whose errors are problem+json.
+//
+//	GET  /sandbox/state                           customers, devices, orders, grants and the clock
+//	POST /sandbox/clock {"advance":"24h"}         moves the clock on
+//	POST /sandbox/withdraw {"thing":…}            the customer withdraws consent; "customer" instead: from all
+//	                                              devices; "notify":true: DRS tells of it at once
+//	POST /sandbox/deregister {"thing":…}          the device is taken off the account
+//	POST /sandbox/subscribe {"thing":…,"slot":…,"subscribed":true}
+//	POST /sandbox/orders/{id}/{step}              ship, deliver, cancel or resolve
+//	POST /sandbox/customers {"user_id":…,…}       adds a customer
+//	GET, POST, DELETE /sandbox/faults             {"lwa":[…],"drs":[…]}: [lwatest.Fault], [drstest.Fault]
+//	GET, POST /sandbox/switches                   {"lwa":{…},"drs":{…}}: those that are given are set
+//	GET  /sandbox/calls                           how often what was asked, since the process started
+//	GET  /sandbox/journal?lwa=N&drs=N             what was asked and answered, after the entries N
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/restock-dev/restock/internal/thing"
+	"github.com/restock-dev/restock/pkg/drs/drstest"
+	"github.com/restock-dev/restock/pkg/lwa/lwatest"
+)
+
+// Record is a piece of state that is kept under its key; a nil Value: it is gone.
+type Record struct {
+	Key   string          `json:"key"`
+	Value json.RawMessage `json:"value"`
+}
+
+// Keep is where a sandbox keeps its state, in two spaces.
+type Keep interface {
+	Load(space string) ([]Record, error)
+	// Save keeps all of the records or none.
+	Save(space string, records []Record) error
+}
+
+const (
+	spaceLWA = "lwa"
+	spaceDRS = "drs"
+)
+
+// Options are what a sandbox is made of. Client and Keep are required.
+type Options struct {
+	// Clock is moved with what Keep brings back; nil: one of its own.
+	Clock *lwatest.Clock
+	// Client is the LWA client of the stack that the sandbox serves.
+	Client lwatest.Client
+	Keep   Keep
+	// Notify gets what DRS publishes to SNS: the message, and its attributes.
+	Notify func(body []byte, attributes map[string]string)
+	// Moved is told after the clock was moved; nil: nobody is.
+	Moved func()
+}
+
+// Sandbox is Amazon's part. Make one with [New].
+type Sandbox struct {
+	LWA *lwatest.Server
+	DRS *drstest.Server
+
+	moved func()
+}
+
+// exampleModel is the device model of the first example that a maker is shown; it has
+// a slot more than others, to which nobody has subscribed.
+const exampleModel = "ACME-VAC-1"
+
+func models() map[string][]drstest.Slot {
+	return map[string][]drstest.Slot{exampleModel: {
+		{ID: "filter", Subscribed: true, ASIN: "B00EXAMPL1", Quantity: 1, Unit: "count"},
+		{ID: "main-brush", Subscribed: true, ASIN: "B00EXAMPL2", Quantity: 1, Unit: "count"},
+		{ID: "side-brush", Subscribed: false, ASIN: "B00EXAMPL3", Quantity: 2, Unit: "count"},
+	}}
+}
+
+// New makes a sandbox with all that Keep holds of an earlier one.
+func New(o Options) (*Sandbox, error) {
+	if o.Clock == nil {
+		o.Clock = new(lwatest.Clock)
+	}
+	s := &Sandbox{moved: o.Moved}
+	var err error
+	s.LWA, err = lwatest.New(lwatest.Options{
+		Clock: o.Clock, Clients: []lwatest.Client{o.Client}, Granted: s.granted,
+		Save: func(r []lwatest.Record) error { return save(o.Keep, spaceLWA, r) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the sandbox: %w", err)
+	}
+	s.DRS, err = drstest.New(drstest.Options{
+		Authorize: s.authorize, Deregistered: s.deregistered, Notify: o.Notify, Now: o.Clock.Now, Models: models(),
+		Save: func(r []drstest.Record) error { return save(o.Keep, spaceDRS, r) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the sandbox: %w", err)
+	}
+	return s, s.restore(o)
+}
+
+func (s *Sandbox) restore(o Options) error {
+	lwaRecords, err := load[lwatest.Record](o.Keep, spaceLWA)
+	if err != nil {
+		return err
+	}
+	drsRecords, err := load[drstest.Record](o.Keep, spaceDRS)
+	if err != nil {
+		return err
+	}
+	if err := s.LWA.Restore(lwaRecords); err != nil {
+		return fmt.Errorf("bringing the sandbox back: %w", err)
+	}
+	if err := s.DRS.Restore(drsRecords); err != nil {
+		return fmt.Errorf("bringing the sandbox back: %w", err)
+	}
+	// The stack's own client is what the stack says: its address may be another today.
+	if err := s.LWA.AddClient(o.Client); err != nil {
+		return fmt.Errorf("registering the client with the sandbox: %w", err)
+	}
+	return nil
+}
+
+func save[R ~struct {
+	Key   string          `json:"key"`
+	Value json.RawMessage `json:"value"`
+}](k Keep, space string, records []R) error {
+	list := make([]Record, len(records))
+	for i, r := range records {
+		list[i] = Record(r)
+	}
+	return k.Save(space, list)
+}
+
+func load[R ~struct {
+	Key   string          `json:"key"`
+	Value json.RawMessage `json:"value"`
+}](k Keep, space string) ([]R, error) {
+	records, err := k.Load(space)
+	if err != nil {
+		return nil, fmt.Errorf("reading the sandbox's state: %w", err)
+	}
+	list := make([]R, len(records))
+	for i, r := range records {
+		list[i] = R(r)
+	}
+	return list, nil
+}
+
+// Clock tells the sandbox's time.
+func (s *Sandbox) Clock() *lwatest.Clock { return s.LWA.Clock() }
+
+// Tick lets orders ship and arrive whose time has come.
+func (s *Sandbox) Tick() error { return s.DRS.Tick() }
+
+// maxAdvance is how far the clock can be moved at once: ten years.
+const maxAdvance = 10 * 365 * 24 * time.Hour
+
+var errAdvance = errors.New(`"advance" must be a duration that is more than 0 and less than ten years, such as 90m or 24h`)
+
+// Advance moves the clock on, lets fall due what does, and tells Options.Moved.
+func (s *Sandbox) Advance(d time.Duration) error {
+	if d <= 0 || d > maxAdvance {
+		return errAdvance
+	}
+	if err := s.LWA.Advance(d); err != nil {
+		s.Clock().Advance(-d) // it was not kept: after a restart it would be as before
+		return err
+	}
+	if s.moved != nil {
+		s.moved()
+	}
+	return s.DRS.Tick()
+}
+
+// Withdraw is the customer who withdraws consent: the grants that match end, and LWA
+// says so when it is asked next. notify has DRS tell of it as well, as it does in time;
+// without, only the next refresh or order can find out.
+func (s *Sandbox) Withdraw(m lwatest.Match, notify bool) (ended int, err error) {
+	grants, err := s.LWA.Revoke(m)
+	if err != nil || !notify {
+		return len(grants), err
+	}
+	for _, g := range grants {
+		if g.DeviceModel == "" {
+			continue
+		}
+		if err := s.DRS.Deregister(g.DeviceModel, g.Serial); err != nil {
+			return len(grants), err
+		}
+	}
+	return len(grants), nil
+}
+
+// authorize tells DRS whose an access token is.
+func (s *Sandbox) authorize(accessToken string) (drstest.Device, bool) {
+	g, ok := s.LWA.Lookup(accessToken)
+	if !ok || g.DeviceModel == "" {
+		return drstest.Device{}, false
+	}
+	return deviceOf(g), true
+}
+
+func deviceOf(g lwatest.Grant) drstest.Device {
+	return drstest.Device{
+		Model: g.DeviceModel, Serial: g.Serial, ClientID: g.ClientID, CustomerID: g.Customer,
+		Test: g.TestDevice, NonLive: g.NonLive,
+	}
+}
+
+// granted registers the device that a customer has just agreed to, as Amazon's own
+// pages do before the browser comes back.
+func (s *Sandbox) granted(g lwatest.Grant) {
+	if g.DeviceModel == "" {
+		return
+	}
+	if err := s.DRS.Register(deviceOf(g)); err != nil {
+		slog.Error("sandbox: device was not registered", "thing", thingOf(g.DeviceModel, g.Serial), "error", err)
+	}
+}
+
+// deregistered ends the grants of a device that was taken off the account.
+func (s *Sandbox) deregistered(d drstest.Device) {
+	_, err := s.LWA.Revoke(lwatest.Match{DeviceModel: d.Model, Serial: d.Serial})
+	if err != nil {
+		slog.Error("sandbox: grant was not ended", "thing", thingOf(d.Model, d.Serial), "error", err)
+	}
+}
+
+func thingOf(model, serial string) string { return thing.Device{Model: model, Serial: serial}.Name() }

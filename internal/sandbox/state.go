@@ -1,0 +1,70 @@
+package sandbox
+
+import (
+	"slices"
+	"time"
+
+	"github.com/restock-dev/restock/pkg/drs/drstest"
+	"github.com/restock-dev/restock/pkg/lwa/lwatest"
+)
+
+// State is all that there is in the sandbox.
+type State struct {
+	Now       time.Time          `json:"now"`
+	Moved     lwatest.Duration   `json:"moved"` // how far the clock is from the real time
+	Customers []lwatest.Customer `json:"customers"`
+	Devices   []Device           `json:"devices"`
+	Orders    []drstest.Order    `json:"orders"`
+	Grants    []lwatest.Grant    `json:"grants"`
+}
+
+// Device is a device at DRS, with what its customer's consent is worth.
+type Device struct {
+	Thing string `json:"thing"`
+	drstest.Registration
+	// Consent says that a grant for the device is alive at LWA.
+	Consent bool `json:"consent"`
+}
+
+// State returns what there is now.
+func (s *Sandbox) State() State {
+	st := State{
+		Now: s.Clock().Now(), Moved: lwatest.Duration(s.Clock().Offset()),
+		Customers: s.LWA.Customers(), Devices: []Device{}, Orders: s.DRS.Orders(), Grants: s.LWA.Grants(lwatest.Match{}),
+	}
+	if st.Orders == nil {
+		st.Orders = []drstest.Order{}
+	}
+	if st.Grants == nil {
+		st.Grants = []lwatest.Grant{}
+	}
+	for _, r := range s.DRS.Registrations() {
+		alive := slices.ContainsFunc(st.Grants, func(g lwatest.Grant) bool {
+			return g.Alive && g.DeviceModel == r.Model && g.Serial == r.Serial && g.Customer == r.CustomerID
+		})
+		st.Devices = append(st.Devices, Device{Thing: thingOf(r.Model, r.Serial), Registration: r, Consent: alive})
+	}
+	return st
+}
+
+// Calls counts what was asked of the sandbox since its process started, faults
+// included: by route, and of LWA's token route by grant type too.
+type Calls struct {
+	LWA map[string]int `json:"lwa"`
+	DRS map[string]int `json:"drs"`
+}
+
+// Calls returns the counts.
+func (s *Sandbox) Calls() Calls {
+	c := Calls{LWA: map[string]int{}, DRS: map[string]int{}}
+	for _, r := range []lwatest.Route{lwatest.RouteAuthorize, lwatest.RouteConsent, lwatest.RouteToken, lwatest.RouteTokenInfo} {
+		c.LWA[string(r)] = s.LWA.Calls(r, "")
+	}
+	for _, g := range []string{"authorization_code", "refresh_token"} {
+		c.LWA[g] = s.LWA.Calls(lwatest.RouteToken, g)
+	}
+	for _, r := range drstest.Routes() {
+		c.DRS[string(r)] = s.DRS.Calls(r)
+	}
+	return c
+}
