@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/restock-dev/restock/internal/message"
+)
+
+// deviceProcess is a running restock device --json.
+type deviceProcess struct {
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	events chan deviceEvent
+	early  []deviceEvent // that came while another was waited for
+	log    *tail
+}
+
+type deviceEvent struct {
+	Event string          `json:"event"`
+	Data  json.RawMessage `json:"data"`
+}
+
+func startDevice(t *testing.T, u *up, keys string, args ...string) *deviceProcess {
+	t.Helper()
+	d := &deviceProcess{events: make(chan deviceEvent, 100), log: new(tail)}
+	args = append([]string{"device", "ACME-VAC-1", "SN0007", "--json", "--keys", keys, "--http", u.Addresses.HTTP, "--mqtt", u.Addresses.MQTT}, args...)
+	d.cmd = exec.Command(binary, args...)
+	d.cmd.Env = cleanEnvironment()
+	d.cmd.Stderr = d.log
+	var err error
+	if d.stdin, err = d.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := d.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = d.cmd.Process.Kill()
+		_ = d.cmd.Wait()
+	})
+	go func() {
+		defer close(d.events)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			var e deviceEvent
+			if json.Unmarshal(lines.Bytes(), &e) == nil {
+				d.events <- e
+			}
+		}
+	}()
+	return d
+}
+
+// next returns the next event of a name, and leaves others for later.
+func next[T any](t *testing.T, d *deviceProcess, name string) (v T) {
+	t.Helper()
+	read := func(e deviceEvent) T {
+		if err := json.Unmarshal(e.Data, &v); err != nil {
+			t.Fatalf("event %s %s: %v", name, e.Data, err)
+		}
+		return v
+	}
+	for i, e := range d.early {
+		if e.Event == name {
+			d.early = append(d.early[:i:i], d.early[i+1:]...)
+			return read(e)
+		}
+	}
+	limit := time.After(patienceInTests)
+	for {
+		select {
+		case e, more := <-d.events:
+			switch {
+			case !more:
+				t.Fatalf("the device ended before %s: %s", name, d.log)
+			case e.Event == name:
+				return read(e)
+			}
+			d.early = append(d.early, e)
+		case <-limit:
+			t.Fatalf("waited %v for the event %s: %s", patienceInTests, name, d.log)
+		}
+	}
+}
+
+func (d *deviceProcess) types(t *testing.T, line string) {
+	t.Helper()
+	if _, err := io.WriteString(d.stdin, line+"\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d *deviceProcess) ends(t *testing.T) int {
+	t.Helper()
+	_ = d.stdin.Close()
+	for range d.events { // to the end of its output
+	}
+	_ = d.cmd.Wait() // the code says it
+	return d.cmd.ProcessState.ExitCode()
+}
+
+func allow(t *testing.T, link string) {
+	t.Helper()
+	b := newBrowser()
+	p, err := b.open(t.Context(), link)
+	if err == nil {
+		p, err = b.follow(t.Context(), p, "login")
+	}
+	if err == nil {
+		p, err = b.submit(t.Context(), p, "decision", "allow")
+	}
+	if err != nil || p.status != 200 {
+		t.Fatalf("allowing: %v, %+v", err, p)
+	}
+}
+
+func TestDevice(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"), "--no-mqtt-trust-local")
+	keys := t.TempDir()
+	d := startDevice(t, u, keys)
+	invitation := next[pendingPairing](t, d, "pairing")
+	allow(t, invitation.URL)
+	if reg := next[message.Registration](t, d, "ready"); reg.Status != "active" || len(reg.Slots) != 3 {
+		t.Errorf("ready with %+v", reg)
+	}
+	d.types(t, "")
+	if r := next[message.Result](t, d, "result"); r.Outcome != message.Ordered || r.Slot != "filter" {
+		t.Errorf("Enter ordered %+v", r)
+	}
+	if o := next[message.Order](t, d, "order"); o.Slot != "filter" {
+		t.Errorf("order %+v", o)
+	}
+	d.types(t, "main-brush")
+	if r := next[message.Result](t, d, "result"); r.Outcome != message.Ordered || r.Slot != "main-brush" {
+		t.Errorf("the name of a slot ordered %+v", r)
+	}
+	d.types(t, "side-brush") // the result is waited for
+	if code := d.ends(t); code != 0 {
+		t.Errorf("switched off with code %d: %s", code, d.log)
+	}
+
+	files, err := filepath.Glob(filepath.Join(keys, "*", "*.json"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("key files %v, %v", files, err)
+	}
+	if info, err := os.Stat(files[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("key file: %v, %v; want mode 0600", info.Mode(), err)
+	}
+
+	// It remembers its key; and when the grant ends, Enter pairs again with it.
+	d = startDevice(t, u, keys)
+	next[message.Registration](t, d, "ready")
+	box := &control{newAPI(u.Addresses.Sandbox)}
+	if err := box.post(t.Context(), "/sandbox/withdraw", map[string]string{"thing": "ACME-VAC-1::SN0007"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := box.advance(t.Context(), 2*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if reg := next[message.Registration](t, d, "registration"); reg.Status != "grant_ended" || reg.Reason != "consent_withdrawn" {
+		t.Errorf("told %+v", reg)
+	}
+	d.types(t, "")
+	allow(t, next[pendingPairing](t, d, "pairing").URL)
+	next[message.Registration](t, d, "ready")
+	d.types(t, "")
+	if r := next[message.Result](t, d, "result"); !good(r.Outcome) {
+		t.Errorf("after pairing again Enter gave %+v", r)
+	}
+	if code := d.ends(t); code != 0 {
+		t.Errorf("switched off with code %d: %s", code, d.log)
+	}
+}
+
+// A device that was switched off while its customer looked at the page goes on where it was.
+func TestDevicePendingPairing(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	keys := t.TempDir()
+	d := startDevice(t, u, keys)
+	invitation := next[pendingPairing](t, d, "pairing")
+	_ = d.cmd.Process.Kill()
+	d.ends(t)
+	allow(t, invitation.URL)
+	d = startDevice(t, u, keys)
+	if reg := next[message.Registration](t, d, "ready"); reg.Status != "active" {
+		t.Errorf("ready with %+v", reg)
+	}
+}
+
+func TestDeviceDraws(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	ctx, cancel := context.WithTimeout(t.Context(), patienceInTests)
+	defer cancel()
+	c := exec.CommandContext(ctx, binary, "device", "ACME-VAC-1", "SN0008", "--keys", t.TempDir(), "--http", u.Addresses.HTTP, "--mqtt", u.Addresses.MQTT)
+	c.Env = cleanEnvironment()
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		text.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), "/?pairing=") {
+			break
+		}
+	}
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait()
+	if !strings.Contains(text.String(), "▄") || !strings.Contains(text.String(), u.Addresses.HTTP+"/?pairing=") || strings.Contains(text.String(), "\x1b") {
+		t.Errorf("it printed:\n%s", text.String())
+	}
+	if code := c.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("Ctrl-C ended it with code %d", code)
+	}
+}
+
+func TestDeviceWithoutRestock(t *testing.T) {
+	restock(t, nil, "device", "ACME-VAC-1", "SN0001", "--http", "localhost:1").sentence(t, exitFailed, "localhost:1", "restock up")
+}

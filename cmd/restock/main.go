@@ -1,0 +1,99 @@
+// Command restock runs Restock on one machine, plays devices against it, and looks
+// at what it does.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes, for scripts.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+type commands struct {
+	Up      upCommand      `cmd:"" help:"Run Restock on this machine, with a sandbox in place of Amazon."`
+	Device  deviceCommand  `cmd:"" help:"Be a device in this terminal: pair, then press its button with Enter."`
+	Press   pressCommand   `cmd:"" help:"Press a device's button once, over MQTT."`
+	Demo    demoCommand    `cmd:"" help:"Play the whole story without a person, and print it."`
+	Devices devicesCommand `cmd:"" help:"Look at the devices of a running restock up."`
+	Status  statusCommand  `cmd:"" help:"Say how a running restock up is doing."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+const description = `Ties Amazon Dash Replenishment devices to their customers, keeps their tokens fresh, and places
+an order when a device asks.
+
+Begin with "restock up", or see the whole story with "restock demo".`
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run parses and runs one command line and returns the exit code.
+func run(args []string, stdin *os.File, stdout, stderr *os.File) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+
+	var cli commands
+	exit := -1
+	parser, err := kong.New(&cli,
+		kong.Name("restock"), kong.Description(description),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exit = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(&terminal{in: stdin, out: stdout, err: stderr, color: wantsColor(stdout), live: isTerminal(stdout)}),
+	)
+	if err != nil {
+		return fail(stderr, err) // a fault of ours: the command line can't be described
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	switch {
+	case exit >= 0: // help was printed
+		return exit
+	case err != nil:
+		return fail(stderr, usageError{strings.TrimSuffix(err.Error(), ".") + `; see "restock --help"`})
+	}
+	return fail(stderr, parsed.Run())
+}
+
+// fail prints err as one sentence and returns the exit code that goes with it.
+func fail(w io.Writer, err error) int {
+	var usage usageError
+	var quiet quietError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &quiet):
+		return exitFailed
+	}
+	fmt.Fprintf(w, "restock: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError is a command line that can't be right.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }
+
+// quietError ends a command whose output has already said what went wrong.
+type quietError struct{}
+
+func (quietError) Error() string { return "failed" }

@@ -1,0 +1,67 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/restock-dev/restock/internal/store"
+)
+
+// Bounds of what the admin socket shows.
+const (
+	shownDead    = 20
+	shownDevices = 10_000
+)
+
+// Status says how the stack is doing.
+func (s *Stack) Status() Status {
+	dead, _ := s.queue.Dead(shownDead) // their number is told anyway
+	return Status{
+		Version: s.version, PID: os.Getpid(), Started: s.started.UTC(), Data: s.cfg.Data, Addresses: s.Addresses(),
+		Now: s.clock.Now(), Moved: s.clock.Offset().String(), Connected: s.broker.Connected(),
+		Queue: s.queue.Depth(), DeadLetters: s.queue.DeadCount(), Dead: dead, Counts: s.metrics.Snapshot(),
+	}
+}
+
+// Addresses returns where the stack is reached.
+func (s *Stack) Addresses() Addresses {
+	return Addresses{
+		HTTP: "http://" + reach(s.listeners.http), MQTT: reach(s.listeners.mqtt),
+		Sandbox: s.sandboxURL(), Redirect: s.cfg.RedirectURL,
+	}
+}
+
+// Data is the path of the data file.
+func (s *Stack) Data() string { return s.cfg.Data }
+
+// Devices lists the registered things, or the one that is named.
+func (s *Stack) Devices(ctx context.Context, name string) ([]Device, error) {
+	names := []string{name}
+	if name == "" {
+		var err error
+		if names, err = s.store.Things(ctx, "", shownDevices); err != nil {
+			return nil, err
+		}
+	}
+	devices := []Device{}
+	for _, n := range names {
+		r := &store.Registration{Thing: n}
+		switch err := s.store.Get(ctx, r); {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return nil, err
+		default:
+			devices = append(devices, s.device(r))
+		}
+	}
+	return devices, nil
+}
+
+func (s *Stack) device(r *store.Registration) Device {
+	return Device{
+		Registration: r.State(), CustomerID: r.CustomerID, Region: r.Region, ClientID: r.ClientID, HasKey: r.KeyHash != "",
+		TokenExpiry: r.Expiry.UTC(), RefreshDue: r.DueAt.UTC(), Failures: r.Failures, NextAttempt: r.NextAttempt.UTC(),
+		LastActive: r.LastActive.UTC(), Connected: s.broker.IsConnected(r.Thing),
+	}
+}
