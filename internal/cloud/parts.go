@@ -40,6 +40,7 @@ type Parts struct {
 	Grants  Grants // nil: nobody but the device hears of grants that have ended
 	Metrics interface {
 		Count(name string, n float64, dimensions ...string)
+		Seconds(name string, d time.Duration, dimensions ...string)
 	}
 
 	HTTPClient *http.Client     // for LWA and DRS; nil: their own

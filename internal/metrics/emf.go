@@ -8,10 +8,16 @@ import (
 	"time"
 )
 
-// Namespace is where CloudWatch shows the counts.
+// Namespace is where CloudWatch shows the metrics.
 const Namespace = "Restock"
 
-// EMF writes each count as one line in CloudWatch's embedded metric format. It is
+// Units, as CloudWatch names them.
+const (
+	unitCount   = "Count"
+	unitSeconds = "Seconds"
+)
+
+// EMF writes each metric as one line in CloudWatch's embedded metric format. It is
 // safe for concurrent use.
 //
 // Source: docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -36,10 +42,20 @@ type metadata struct {
 	CloudWatchMetrics []directive
 }
 
-// Count writes one line. What may not be a dimension is written beside the
-// dimensions, where a search in the log finds it.
+// Count writes one line; CloudWatch adds up the counts of a minute. What may not be a
+// dimension is written beside the dimensions, where a search in the log finds it.
 func (e *EMF) Count(name string, n float64, dimensions ...string) {
-	if !countable(name, n) {
+	e.metric(name, unitCount, n, dimensions)
+}
+
+// Seconds writes one line about a duration. CloudWatch keeps the longest of a minute,
+// beside the shortest and the mean.
+func (e *EMF) Seconds(name string, d time.Duration, dimensions ...string) {
+	e.metric(name, unitSeconds, d.Seconds(), dimensions)
+}
+
+func (e *EMF) metric(name, unit string, n float64, dimensions []string) {
+	if !measurable(name, n) {
 		return
 	}
 	good, rest := pairs(dimensions)
@@ -58,7 +74,7 @@ func (e *EMF) Count(name string, n float64, dimensions ...string) {
 	}
 	line["_aws"] = metadata{
 		Timestamp:         e.now().UnixMilli(),
-		CloudWatchMetrics: []directive{{Namespace, [][]string{keys}, []metric{{name, "Count"}}}},
+		CloudWatchMetrics: []directive{{Namespace, [][]string{keys}, []metric{{name, unit}}}},
 	}
 	e.write(line)
 }

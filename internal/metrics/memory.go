@@ -6,18 +6,20 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 )
 
-// maxSeries bounds what Memory keeps; counts of further series are dropped.
+// maxSeries bounds what Memory keeps; what further series say is dropped.
 const maxSeries = 1000
 
-// Memory keeps counts in memory. The zero Memory is ready; it is safe for concurrent use.
+// Memory keeps metrics in memory. The zero Memory is ready; it is safe for concurrent use.
 type Memory struct {
 	mu     sync.Mutex
 	series map[string]*Sample
 }
 
-// Sample is one count: the sum under a name and its dimensions.
+// Sample is what is known under a name and its dimensions: the sum of the counts, or the
+// last duration, in seconds.
 type Sample struct {
 	Name       string            `json:"name"`
 	Dimensions map[string]string `json:"dimensions,omitempty"`
@@ -26,7 +28,17 @@ type Sample struct {
 
 // Count adds n.
 func (m *Memory) Count(name string, n float64, dimensions ...string) {
-	if !countable(name, n) {
+	m.change(name, n, dimensions, func(s *Sample) { s.Value += n })
+}
+
+// Seconds keeps d, and forgets the one before.
+func (m *Memory) Seconds(name string, d time.Duration, dimensions ...string) {
+	m.change(name, d.Seconds(), dimensions, func(s *Sample) { s.Value = d.Seconds() })
+}
+
+// change makes a change to the sample of a name and its dimensions, if n may be its value.
+func (m *Memory) change(name string, n float64, dimensions []string, apply func(*Sample)) {
+	if !measurable(name, n) {
 		return
 	}
 	good, _ := pairs(dimensions)
@@ -44,7 +56,7 @@ func (m *Memory) Count(name string, n float64, dimensions ...string) {
 		}
 		s = m.add(key, name, good)
 	}
-	s.Value += n
+	apply(s)
 }
 
 func (m *Memory) add(key, name string, dimensions []dimension) *Sample {
@@ -62,7 +74,7 @@ func (m *Memory) add(key, name string, dimensions []dimension) *Sample {
 	return s
 }
 
-// Snapshot returns all counts, sorted by name and dimensions.
+// Snapshot returns all samples, sorted by name and dimensions.
 func (m *Memory) Snapshot() []Sample {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,8 +1,9 @@
-// Package metrics counts what alarms and people look at: [EMF] writes counts for
-// CloudWatch, [Memory] keeps them for the local stack.
+// Package metrics measures what alarms and people look at: [EMF] writes it for
+// CloudWatch, [Memory] keeps it for the local stack.
 //
-// Both have Count(name, n, dimensions...), where dimensions are pairs of key and
-// value. CloudWatch keeps, and bills, one metric for each combination of values, so a
+// Both have Count(name, n, dimensions...), for what is added up, and Seconds(name, d,
+// dimensions...), for a duration that is looked at as it is. Dimensions are pairs of key
+// and value. CloudWatch keeps, and bills, one metric for each combination of values, so a
 // dimension takes few: an outcome, a reason, an action. What names a device is never
 // made a dimension, whoever asks for it.
 package metrics
@@ -50,6 +51,6 @@ func identifies(d dimension) bool {
 	return strings.Contains(d.value, "::") // a thing name under another key
 }
 
-func countable(name string, n float64) bool {
+func measurable(name string, n float64) bool {
 	return name != "" && name != "function" && name != "_aws" && len(name) <= maxName && !math.IsNaN(n) && !math.IsInf(n, 0)
 }

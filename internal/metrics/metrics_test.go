@@ -51,6 +51,24 @@ func TestEMF(t *testing.T) {
 	}
 }
 
+func TestSeconds(t *testing.T) {
+	var out bytes.Buffer
+	e := &metrics.EMF{Function: "refresh", Writer: &out, Now: func() time.Time { return time.UnixMilli(1) }}
+	e.Seconds("age", 1500*time.Millisecond)
+	want := `{"_aws":{"Timestamp":1,"CloudWatchMetrics":[{"Namespace":"Restock","Dimensions":[["function"]],` +
+		`"Metrics":[{"Name":"age","Unit":"Seconds"}]}]},"age":1.5,"function":"refresh"}`
+	if got := strings.TrimSpace(out.String()); got != want {
+		t.Errorf("line = %s\nwant   %s", got, want)
+	}
+	// A duration is not added up: what counts is how long it is now.
+	var m metrics.Memory
+	m.Seconds("age", time.Minute, "k", "v")
+	m.Seconds("age", time.Second, "k", "v")
+	if diff := cmp.Diff([]metrics.Sample{{Name: "age", Dimensions: map[string]string{"k": "v"}, Value: 1}}, m.Snapshot()); diff != "" {
+		t.Errorf("snapshot differs (-want +got):\n%s", diff)
+	}
+}
+
 // dimensionsOf returns the one dimension set of a line, after checking that each key
 // is a string member of the root.
 func dimensionsOf(t *testing.T, line map[string]any) []string {

@@ -34,9 +34,10 @@ type Fanout interface {
 	Send(ctx context.Context, bodies []string) error
 }
 
-// Metrics counts. Dimensions are names and values in turn.
+// Metrics counts, and measures durations. Dimensions are names and values in turn.
 type Metrics interface {
 	Count(name string, n float64, dimensions ...string)
+	Seconds(name string, d time.Duration, dimensions ...string)
 }
 
 // Handler is the refresh function. Keeper and Store are required.
@@ -45,7 +46,7 @@ type Handler struct {
 	Store  Store
 	// Fanout spreads the shards over many invocations; nil: all in this one.
 	Fanout  Fanout
-	Metrics Metrics // nil: nobody counts
+	Metrics Metrics // nil: nobody measures
 	Now     func() time.Time
 	// Shards of the due index, as the Keeper has them; 0: 16. With fewer than before, the
 	// devices of the shards beyond are not swept until a press has refreshed them.

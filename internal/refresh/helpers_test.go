@@ -106,6 +106,10 @@ type counter struct {
 	n  map[string]float64
 }
 
+func (c *counter) Seconds(name string, d time.Duration, dimensions ...string) {
+	c.Count(name, d.Seconds(), dimensions...)
+}
+
 func (c *counter) Count(name string, n float64, dimensions ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

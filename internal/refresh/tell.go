@@ -61,7 +61,9 @@ func (s *run) tell(ctx context.Context) {
 	s.h.count("RefreshRefreshed", float64(sum.Refreshed))
 	s.h.count("RefreshEnded", float64(sum.Ended))
 	s.h.count("RefreshLeft", float64(sum.Left))
-	s.h.count("RefreshOldestDueSeconds", sum.OldestDue.Seconds())
+	if s.h.Metrics != nil {
+		s.h.Metrics.Seconds("RefreshOldestDueSeconds", sum.OldestDue)
+	}
 	if sum == (Summary{}) {
 		return // a run without work is no news
 	}

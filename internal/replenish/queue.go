@@ -65,10 +65,19 @@ func (h *Handler) queued(ctx context.Context, m *events.SQSMessage) error {
 		err = h.safely(ctx, e, at)
 	}
 	if err != nil {
+		h.waiting(at)
 		slog.WarnContext(ctx, "queued message must come again", "action", e.Action, "thing", e.Thing,
 			"receive_count", brief(m.Attributes["ApproximateReceiveCount"]), "error", err)
 	}
 	return err
+}
+
+// waiting measures how long a device has been promised an outcome. The queue's own age of
+// its oldest message leaves out what was received a few times already.
+func (h *Handler) waiting(at received) {
+	if t := time.Time(at); h.Metrics != nil && !t.IsZero() {
+		h.Metrics.Seconds("RetryAgeSeconds", max(0, h.now().Sub(t)))
+	}
 }
 
 // unstamped works on a message that doesn't say when it was received. When it was put into

@@ -120,6 +120,24 @@ func TestQueuePartly(t *testing.T) {
 	})
 }
 
+// An alarm looks at how long the device that waits longest has been promised an outcome.
+func TestAgeOfAPromise(t *testing.T) {
+	bubble(t, func(w *world) {
+		e := pressed("filter", "1")
+		e.ReceivedAt = time.Now().Add(-90 * time.Minute).UnixMilli()
+		if w.queue(body(e)); w.counted("RetryAgeSeconds") != 0 {
+			t.Errorf("an order that was placed is measured as a promise of %v s", w.counted("RetryAgeSeconds"))
+		}
+		e = pressed("filter", "2")
+		e.ReceivedAt = time.Now().Add(-90 * time.Minute).UnixMilli()
+		w.script(drstest.RouteReplenish, drstest.Throttled)
+		w.queue(body(e))
+		if got := w.counted("RetryAgeSeconds"); got < 5400 || got > 5460 {
+			t.Errorf("RetryAgeSeconds = %v after 90 minutes, want 5400", got)
+		}
+	})
+}
+
 func TestQueueIsWorkedOnAtOnce(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.DRS = &faultyDRS{DRS: w.DRS, order: func(context.Context, string) (*drs.ReplenishResult, error) {

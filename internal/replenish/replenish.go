@@ -55,6 +55,7 @@
 //	Report             action, outcome                    slot and device status
 //	MessageRefused     action, reason                     messages whose sender could not be told, or need not
 //	QueueMalformed                                        bodies in the retry queue that are no message
+//	RetryAgeSeconds                                       how long ago a message was received that must still come again
 package replenish
 
 import (
@@ -105,9 +106,10 @@ type Retry interface {
 	Enqueue(ctx context.Context, e message.RuleEvent) error
 }
 
-// Metrics counts. Dimensions are names and values in turn.
+// Metrics counts, and measures durations. Dimensions are names and values in turn.
 type Metrics interface {
 	Count(name string, n float64, dimensions ...string)
+	Seconds(name string, d time.Duration, dimensions ...string)
 }
 
 // Handler is the replenish function. All fields up to Retry are required. It is safe for
@@ -120,7 +122,7 @@ type Handler struct {
 	Pairings  Pairings
 	Retry     Retry
 
-	Metrics Metrics          // nil: nobody counts
+	Metrics Metrics          // nil: nobody measures
 	Now     func() time.Time // nil: time.Now
 
 	// Wait is how long a duplicate waits for the first one's result; 0: 5 s.
