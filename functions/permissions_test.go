@@ -90,7 +90,7 @@ func TestEachFunctionMayDoWhatItDoes(t *testing.T) {
 		"Callback":  {logStream, logEvents, get, put, secret, publish, bus},
 		"Refresh":   append([]string{logStream, logEvents, get, put, query, secret, publish, bus, send}, poll...),
 		"Replenish": append([]string{logStream, logEvents, get, put, secret, publish, bus, send}, poll...),
-		"Notify":    {logStream, logEvents, get, put, publish, send},
+		"Notify":    {logStream, logEvents, get, put, publish, send, bus},
 	} {
 		if got := at(resources(tpl, "AWS::Serverless::Function")[name+"Function"], "Role", "Fn::GetAtt"); got != name+"Role.Arn" {
 			t.Errorf("%sFunction has the role %v, want its own", name, got)

@@ -30,11 +30,13 @@ func build(environ map[string]string) (*gateway.Function, error) {
 		return nil, err
 	}
 	return function(&cloud.Parts{
-		Config: a.Config, Store: a.Store(), Publisher: a.Publisher(), Metrics: a.Metrics("notify"),
+		Config: a.Config, Store: a.Store(), Publisher: a.Publisher(), Grants: a.Grants(), Metrics: a.Metrics("notify"),
 	}), nil
 }
 
 func function(p *cloud.Parts) *gateway.Function {
-	h := &notify.Handler{Store: p.Store, Publisher: p.Publisher, Metrics: p.Metrics, Now: p.Now, Shards: p.Config.Shards}
+	h := &notify.Handler{
+		Store: p.Store, Publisher: p.Publisher, Grants: p.Grants, Metrics: p.Metrics, Now: p.Now, Shards: p.Config.Shards,
+	}
 	return &gateway.Function{Name: "notify", Topic: h.Handle}
 }

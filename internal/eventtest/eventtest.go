@@ -78,7 +78,7 @@ func runFile(t *testing.T, file string, build Build) {
 	}
 	logged := captureLog(t)
 	answer, failed := f.Invoke(t.Context(), event)
-	outcome := Outcome{Answer: answer, Published: w.published.list(), Queued: w.queue.list(), Sent: w.fanout.list()}
+	outcome := Outcome{Answer: answer, Published: w.published.list(), Queued: w.queue.list(), Sent: w.fanout.list(), Bus: w.bus.list()}
 	if failed != nil {
 		outcome.Error = fmt.Sprintf("%T: %v", failed, failed)
 	}

@@ -33,6 +33,8 @@ type Want struct {
 	Published []any `json:"published"`
 	Queued    []any `json:"queued"`
 	Sent      []any `json:"sent"`
+	// Bus are all registrations of which the bus is told that their grant has ended.
+	Bus []any `json:"bus"`
 	// Calls counts the calls to Amazon, by route; one that is not named is not made.
 	Calls map[string]int `json:"calls"`
 }
@@ -80,6 +82,7 @@ type Outcome struct {
 	Published []Message
 	Queued    []any
 	Sent      []string
+	Bus       []any // nil: there is no bus
 	Calls     map[string]int
 }
 
@@ -102,6 +105,9 @@ func (w *Want) Compare(o Outcome) []string {
 	faults = append(faults, matchAll("published", w.Published, o.Published)...)
 	faults = append(faults, matchAll("queued", w.Queued, o.Queued)...)
 	faults = append(faults, matchAll("sent", w.Sent, o.Sent)...)
+	if o.Bus != nil {
+		faults = append(faults, matchAll("bus", w.Bus, o.Bus)...)
+	}
 	for route, n := range o.Calls {
 		if w.Calls[route] != n {
 			faults = append(faults, fmt.Sprintf("%d calls of %s, want %d", n, route, w.Calls[route]))

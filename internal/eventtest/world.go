@@ -40,6 +40,7 @@ type World struct {
 	published published
 	queue     queue
 	fanout    fanout
+	bus       bus
 }
 
 // NewWorld makes an empty world in which the time stands still.
@@ -81,7 +82,7 @@ func newWorld(file string, env map[string]string) (*World, error) {
 	w.Parts = &cloud.Parts{
 		Config: settings, Store: records, Keys: seal.Static(w.ring),
 		Credentials: credentials.Static(credentials.LWA{ClientID: clientID, ClientSecret: client().Secret}),
-		Publisher:   &w.published, Retry: &w.queue, Fanout: &w.fanout, Metrics: new(metrics.Memory),
+		Publisher:   &w.published, Retry: &w.queue, Fanout: &w.fanout, Grants: &w.bus, Metrics: new(metrics.Memory),
 		HTTPClient: &http.Client{Transport: w}, Now: clock.Now,
 	}
 	return w, nil
@@ -238,4 +239,27 @@ func (f *fanout) list() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]string{}, f.bodies...)
+}
+
+// bus is the EventBridge bus.
+type bus struct {
+	mu     sync.Mutex
+	events []any
+}
+
+func (b *bus) GrantEnded(_ context.Context, r *store.Registration) error {
+	var decoded any
+	if err := json.Unmarshal(mustJSON(r.State()), &decoded); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, decoded)
+	return nil
+}
+
+func (b *bus) list() []any {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]any{}, b.events...)
 }

@@ -7,11 +7,12 @@
 //
 //	OrderPlaced, ItemShipped, OrderCancelled   the order; told as order
 //	SubscriptionChanged                        the registration's slots; told as subscription
-//	DeviceDeregistered                         the end of the registration; told as registration
+//	DeviceDeregistered                         the end of the registration; told as registration, and on the bus
 //	DeviceRegistered                           nothing: the registration is made by the sign-in
 //	any other                                  counted
 //
-// Counted is one metric, Notification, by type and by outcome:
+// Counted is GrantEnded, by reason, for a registration that Amazon has ended, and for every
+// notification one metric, Notification, by type and by outcome:
 //
 //	done             stored and told
 //	duplicate        seen before
@@ -53,6 +54,11 @@ type Publisher interface {
 	Publish(ctx context.Context, thing, event string, payload any) error
 }
 
+// Grants hears of grants that have ended, at least once of each.
+type Grants interface {
+	GrantEnded(ctx context.Context, r *store.Registration) error
+}
+
 // Metrics counts. Dimensions are names and values in turn.
 type Metrics interface {
 	Count(name string, n float64, dimensions ...string)
@@ -63,6 +69,7 @@ type Metrics interface {
 type Handler struct {
 	Store     Store
 	Publisher Publisher
+	Grants    Grants           // nil: nobody but the device hears of a registration that has ended
 	Metrics   Metrics          // nil: nobody counts
 	Now       func() time.Time // nil: time.Now
 

@@ -20,9 +20,9 @@ func (h *Handler) deregistered(ctx context.Context, n *notice) (string, error) {
 	if now := h.now(); n.at.After(now) {
 		n.at = now
 	}
-	inDoubt := false
+	inDoubt, ended := false, false
 	reg, err := h.rewrite(ctx, n, func(reg *store.Registration) (bool, error) {
-		inDoubt = false
+		inDoubt, ended = false, reg.Status == store.Active
 		switch {
 		case reg.Status == store.Deregistered && reg.Reason == store.ReasonByAmazon:
 			return false, nil // by an earlier delivery, whose telling may have failed
@@ -43,7 +43,19 @@ func (h *Handler) deregistered(ctx context.Context, n *notice) (string, error) {
 	if inDoubt {
 		return doubtful, nil
 	}
-	return done, h.Publisher.Publish(ctx, reg.Thing, message.EventRegistration, reg.State())
+	if ended && h.Metrics != nil {
+		h.Metrics.Count("GrantEnded", 1, "reason", reg.Reason)
+	}
+	return done, errors.Join(h.Publisher.Publish(ctx, reg.Thing, message.EventRegistration, reg.State()), h.tellBus(ctx, reg))
+}
+
+// tellBus tells the maker that a registration has ended. Whoever is told twice, because the
+// device could not be told, finds the same time in both.
+func (h *Handler) tellBus(ctx context.Context, reg *store.Registration) error {
+	if h.Grants == nil {
+		return nil
+	}
+	return h.Grants.GrantEnded(ctx, reg)
 }
 
 // nearSignIn is how far from a sign-in the end of a registration must be to tell whether it

@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -159,6 +160,33 @@ func TestDeviceDeregistered(t *testing.T) {
 		if diff := cmp.Diff([]event{{vac, "registration", got.State()}}, w.told.events, cmp.AllowUnexported(event{})); diff != "" {
 			t.Errorf("told differs (-want +got):\n%s", diff)
 		}
+		if diff := cmp.Diff([]string{"deregistered_at_amazon"}, w.bus.reasons); diff != "" {
+			t.Errorf("the bus differs (-want +got):\n%s", diff)
+		}
+		counted := 0.
+		for _, s := range w.counts.Snapshot() {
+			if s.Name == "GrantEnded" && s.Dimensions["reason"] == "deregistered_at_amazon" {
+				counted += s.Value
+			}
+		}
+		if first := status == store.Active; (counted == 1) != first {
+			t.Errorf("%v grants counted as ended, of one that was %s", counted, status)
+		}
+	}
+}
+
+// A maker who could not be told is told when the notification comes again.
+func TestDeregisteredWhileTheBusIsAway(t *testing.T) {
+	w := newWorld(t)
+	body := notice("DeviceDeregistered", "1", w.clock, "")
+	w.bus.err = errDeaf
+	if err := w.Notification(t.Context(), body); !errors.Is(err, errDeaf) {
+		t.Errorf("Notification() = %v, want the bus's error, so that it comes again", err)
+	}
+	w.bus.err = nil
+	w.take(body, body)
+	if diff := cmp.Diff([]string{"deregistered_at_amazon"}, w.bus.reasons); diff != "" {
+		t.Errorf("the bus differs (-want +got):\n%s", diff)
 	}
 }
 
@@ -225,7 +253,7 @@ func TestDeregisteredByUs(t *testing.T) {
 	reg.End(store.Deregistered, store.ReasonDeregistered, w.clock)
 	w.put(reg)
 	w.take(notice("DeviceDeregistered", "1", w.clock.Add(time.Second), ""))
-	if got := w.registration(); got.Reason != store.ReasonDeregistered || len(w.told.events) != 0 {
+	if got := w.registration(); got.Reason != store.ReasonDeregistered || len(w.told.events)+len(w.bus.reasons) != 0 {
 		t.Errorf("registration = %+v, told %v", got, w.told.events)
 	}
 }

@@ -64,6 +64,7 @@ type world struct {
 	clock  time.Time
 	store  *memory
 	told   *told
+	bus    *bus
 	counts *metrics.Memory
 	drs    *drstest.Server
 	sent   [][]byte // what DRS has notified
@@ -72,10 +73,10 @@ type world struct {
 // newWorld has a device that was paired a moment ago, and its slots.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{TB: t, clock: start, told: new(told), counts: new(metrics.Memory)}
+	w := &world{TB: t, clock: start, told: new(told), bus: new(bus), counts: new(metrics.Memory)}
 	now := func() time.Time { return w.clock }
 	w.store = &memory{records: map[store.Key][]byte{}, now: now}
-	w.Handler = &notify.Handler{Store: w.store, Publisher: w.told, Metrics: w.counts, Now: now}
+	w.Handler = &notify.Handler{Store: w.store, Publisher: w.told, Grants: w.bus, Metrics: w.counts, Now: now}
 	srv, err := drstest.New(drstest.Options{
 		Now:       now,
 		Authorize: drstest.Tokens(map[string]drstest.Device{"Atza|canary": device()}),
@@ -193,6 +194,19 @@ func (p *told) Publish(_ context.Context, thing, name string, payload any) error
 		p.events = append(p.events, event{thing, name, payload})
 	}
 	return p.err
+}
+
+// bus is what the maker was told: the reasons why grants have ended.
+type bus struct {
+	reasons []string
+	err     error
+}
+
+func (b *bus) GrantEnded(_ context.Context, r *store.Registration) error {
+	if b.err == nil {
+		b.reasons = append(b.reasons, r.Reason)
+	}
+	return b.err
 }
 
 // memory is a store that keeps the promises of package store.
