@@ -13,14 +13,14 @@ import (
 )
 
 // logHandler is calm on a terminal, and for programs elsewhere.
-func (c *upCommand) logHandler(t *terminal) slog.Handler {
+func logHandler(t *terminal, asJSON, verbose bool) slog.Handler {
 	level := slog.LevelInfo
-	if c.Verbose {
+	if verbose {
 		level = slog.LevelDebug
 	}
 	o := &slog.HandlerOptions{Level: level}
 	switch {
-	case c.JSON:
+	case asJSON:
 		return slog.NewJSONHandler(t.err, o)
 	case isTerminal(t.err):
 		return &lineHandler{out: t.err, level: level, color: wantsColor(t.err), mu: new(sync.Mutex)}

@@ -27,6 +27,7 @@ type commands struct {
 	Device  deviceCommand  `cmd:"" help:"Be a device in this terminal: pair, then press its button with Enter."`
 	Press   pressCommand   `cmd:"" help:"Press a device's button once, over MQTT."`
 	Demo    demoCommand    `cmd:"" help:"Play the whole story without a person, and print it."`
+	Sandbox sandboxCommand `cmd:"" help:"Run the sandbox alone, for the tests of other software."`
 	Devices devicesCommand `cmd:"" help:"Look at the devices of a running restock up."`
 	Status  statusCommand  `cmd:"" help:"Say how a running restock up is doing."`
 	Version versionCommand `cmd:"" help:"Print the version."`

@@ -57,7 +57,7 @@ Examples:
 
 func (c *upCommand) Run(ctx context.Context, t *terminal) error {
 	begun := time.Now()
-	slog.SetDefault(slog.New(c.logHandler(t)))
+	slog.SetDefault(slog.New(logHandler(t, c.JSON, c.Verbose)))
 	cfg, err := c.config(config.Environ())
 	if err != nil {
 		return err

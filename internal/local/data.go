@@ -48,9 +48,9 @@ func openData(path string, now func() time.Time) (*bolt.Store, *seal.Ring, error
 	return s, ring, nil
 }
 
-// sandboxClient returns the LWA client by which a stack and its sandbox know each
+// keptClient returns the LWA client by which a stack and its sandbox know each
 // other: made once, and kept.
-func sandboxClient(db *bbolt.DB) (credentials.LWA, error) {
+func keptClient(db *bbolt.DB) (credentials.LWA, error) {
 	var kept struct {
 		ID     string `json:"client_id"`
 		Secret string `json:"client_secret"`
@@ -63,8 +63,8 @@ func sandboxClient(db *bbolt.DB) (credentials.LWA, error) {
 		if text := b.Get(clientKey); text != nil {
 			return json.Unmarshal(text, &kept)
 		}
-		kept.ID = "amzn1.application-oa2-client." + randomHex(16)
-		kept.Secret = "amzn1.oa2-cs.v1." + randomHex(32)
+		made := newClient()
+		kept.ID, kept.Secret = made.ClientID, made.ClientSecret.Reveal()
 		text, err := json.Marshal(kept) //nolint:gosec // G117: the secret of a sandbox, in a file that its owner alone can read
 		if err != nil {
 			return err
@@ -75,6 +75,14 @@ func sandboxClient(db *bbolt.DB) (credentials.LWA, error) {
 		return credentials.LWA{}, fmt.Errorf("reading the sandbox's client: %w", err)
 	}
 	return credentials.LWA{ClientID: kept.ID, ClientSecret: lwa.NewSecret(kept.Secret)}, nil
+}
+
+// newClient makes up an LWA client as Amazon's console does.
+func newClient() credentials.LWA {
+	return credentials.LWA{
+		ClientID:     "amzn1.application-oa2-client." + randomHex(16),
+		ClientSecret: lwa.NewSecret("amzn1.oa2-cs.v1." + randomHex(32)),
+	}
 }
 
 func randomHex(n int) string {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/restock-dev/restock/internal/sandbox"
 )
 
 // stopTimeout is how long requests under way have to finish.
@@ -29,13 +31,14 @@ func apiServer(h http.Handler) *http.Server {
 	}
 }
 
-// sandboxServer has no limit for answers: to be slow is one of the sandbox's faults.
-func (s *Stack) sandboxServer() *http.Server {
-	var hosts []string
-	if host, _, err := net.SplitHostPort(s.cfg.Sandbox); err == nil && host != "" {
+// sandboxServer serves a sandbox, which may be called by the host of the address that it
+// was told to listen at, and by further names. It has no limit for answers: to be slow is
+// one of the sandbox's faults.
+func sandboxServer(box *sandbox.Sandbox, address string, hosts ...string) *http.Server {
+	if host, _, err := net.SplitHostPort(address); err == nil && host != "" {
 		hosts = append(hosts, host)
 	}
-	server := apiServer(s.box.Handler(hosts...))
+	server := apiServer(box.Handler(hosts...))
 	server.WriteTimeout = 0
 	return server
 }

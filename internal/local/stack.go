@@ -7,7 +7,6 @@ package local
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -135,15 +134,16 @@ func (s *Stack) credentials() (credentials.LWA, error) {
 	case !secret.IsZero() || s.cfg.LWAURL != "":
 		return credentials.LWA{}, errors.New("RESTOCK_LWA_CLIENT_ID (--client-id) is not set; with its secret or another LWA than the sandbox it must hold the client ID of the LWA security profile")
 	}
-	return sandboxClient(s.store.DB())
+	return keptClient(s.store.DB())
 }
 
 func (s *Stack) openSandbox() (err error) {
+	var public []lwatest.Client // companion apps, which have no secret
+	for _, id := range s.cfg.PublicClients {
+		public = append(public, lwatest.Client{ID: id, RedirectURLs: []string{s.cfg.RedirectURL}})
+	}
 	s.box, err = sandbox.New(sandbox.Options{
-		Clock:  s.clock,
-		Client: lwatest.Client{ID: s.creds.ClientID, Name: "Example Appliances", Secret: s.creds.ClientSecret, RedirectURLs: []string{s.cfg.RedirectURL}},
-		Keep:   keep{s.store.DB()},
-		Notify: s.notified,
+		Clock: s.clock, Client: s.sandboxClient(), Clients: public, Keep: keep{s.store.DB()}, Notify: s.notified,
 		Moved: func() {
 			s.queue.Wake()
 			select {
@@ -158,13 +158,14 @@ func (s *Stack) openSandbox() (err error) {
 	if !loopback(s.listeners.sandbox) {
 		slog.Warn("other machines can reach the sandbox, and play Amazon there", "address", s.listeners.sandbox.Addr().String())
 	}
-	for _, id := range s.cfg.PublicClients { // companion apps, which have no secret
-		err := s.box.LWA.AddClient(lwatest.Client{ID: id, RedirectURLs: []string{s.cfg.RedirectURL}})
-		if err != nil {
-			return fmt.Errorf("registering a public client with the sandbox: %w", err)
-		}
-	}
 	return nil
+}
+
+// sandboxClient is the stack as its sandbox knows it, with further redirect URLs.
+func (s *Stack) sandboxClient(more ...string) lwatest.Client {
+	return lwatest.Client{
+		ID: s.creds.ClientID, Name: exampleName, Secret: s.creds.ClientSecret, RedirectURLs: append([]string{s.cfg.RedirectURL}, more...),
+	}
 }
 
 // endpoint returns where LWA is: what the configuration names, or the sandbox.
@@ -206,7 +207,7 @@ func (s *Stack) Run(ctx context.Context, ready func()) error {
 	g, running := errgroup.WithContext(stopped)
 
 	if s.box != nil {
-		serve(running, g, "sandbox", s.listeners.sandbox, s.sandboxServer())
+		serve(running, g, "sandbox", s.listeners.sandbox, sandboxServer(s.box, s.cfg.Sandbox))
 	}
 	if err := s.broker.Serve(s.listeners.mqtt); err != nil {
 		return err

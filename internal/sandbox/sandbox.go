@@ -1,4 +1,4 @@
-// Package sandbox stands in for Amazon under `restock up`: Login with Amazon and the
+// Package sandbox stands in for Amazon under `restock up` and `restock sandbox`: Login with Amazon and the
 // Dash Replenishment Service at one address, with one clock, where a consent registers
 // a device and a deregistration ends its grant.
 //
@@ -49,13 +49,16 @@ const (
 	spaceDRS = "drs"
 )
 
-// Options are what a sandbox is made of. Client and Keep are required.
+// Options are what a sandbox is made of. Client is required.
 type Options struct {
 	// Clock is moved with what Keep brings back; nil: one of its own.
 	Clock *lwatest.Clock
 	// Client is the LWA client of the stack that the sandbox serves.
 	Client lwatest.Client
-	Keep   Keep
+	// Clients are further ones.
+	Clients []lwatest.Client
+	// Keep is where the state is kept; nil: nowhere.
+	Keep Keep
 	// Notify gets what DRS publishes to SNS: the message, and its attributes.
 	Notify func(body []byte, attributes map[string]string)
 	// Moved is told after the clock was moved; nil: nobody is.
@@ -87,10 +90,13 @@ func New(o Options) (*Sandbox, error) {
 	if o.Clock == nil {
 		o.Clock = new(lwatest.Clock)
 	}
+	if o.Keep == nil {
+		o.Keep = nowhere{}
+	}
 	s := &Sandbox{moved: o.Moved}
 	var err error
 	s.LWA, err = lwatest.New(lwatest.Options{
-		Clock: o.Clock, Clients: []lwatest.Client{o.Client}, Granted: s.granted,
+		Clock: o.Clock, Clients: append([]lwatest.Client{o.Client}, o.Clients...), Granted: s.granted,
 		Save: func(r []lwatest.Record) error { return save(o.Keep, spaceLWA, r) },
 	})
 	if err != nil {
@@ -121,12 +127,20 @@ func (s *Sandbox) restore(o Options) error {
 	if err := s.DRS.Restore(drsRecords); err != nil {
 		return fmt.Errorf("bringing the sandbox back: %w", err)
 	}
-	// The stack's own client is what the stack says: its address may be another today.
-	if err := s.LWA.AddClient(o.Client); err != nil {
-		return fmt.Errorf("registering the client with the sandbox: %w", err)
+	// Clients are what the options say: their addresses may be others today.
+	for _, c := range append([]lwatest.Client{o.Client}, o.Clients...) {
+		if err := s.LWA.AddClient(c); err != nil {
+			return fmt.Errorf("registering a client with the sandbox: %w", err)
+		}
 	}
 	return nil
 }
+
+// nowhere keeps nothing.
+type nowhere struct{}
+
+func (nowhere) Load(string) ([]Record, error) { return nil, nil }
+func (nowhere) Save(string, []Record) error   { return nil }
 
 func save[R ~struct {
 	Key   string          `json:"key"`
