@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/restock-dev/restock/internal/message"
+	"github.com/restock-dev/restock/internal/openapitest"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/pkg/lwa"
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
@@ -21,9 +22,7 @@ import (
 
 func (w *world) do(r *http.Request) *answer {
 	w.Helper()
-	rec := httptest.NewRecorder()
-	w.h.ServeHTTP(rec, r)
-	res := rec.Result()
+	res := openapitest.Serve(w, w.h, r).Result()
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {

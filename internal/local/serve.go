@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/restock-dev/restock/docs"
 	"github.com/restock-dev/restock/internal/sandbox"
 )
 
@@ -29,6 +30,12 @@ func apiServer(h http.Handler) *http.Server {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
+}
+
+// showOpenAPI answers with the description of the API. Its type is that of RFC 9512.
+func showOpenAPI(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml")
+	_, _ = w.Write(docs.OpenAPI) // the client has gone
 }
 
 // sandboxServer serves a sandbox, which may be called by the host of the address that it

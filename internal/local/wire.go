@@ -90,6 +90,7 @@ func (s *Stack) wire() error {
 	mux := new(web.Mux)
 	pages.Routes(mux)
 	presses.Routes(mux)
+	mux.Handle("GET /openapi.yaml", http.HandlerFunc(showOpenAPI))
 	s.api = web.Wrap(mux, web.Options{AllowedOrigins: s.cfg.AllowedOrigins, Now: s.clock.Now, Throttled: callback.OpenCalls})
 	return nil
 }

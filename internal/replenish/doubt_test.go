@@ -310,7 +310,7 @@ func TestLateResult(t *testing.T) {
 				w.DRS = &faultyDRS{DRS: w.DRS, order: func(context.Context, string) (*drs.ReplenishResult, error) {
 					m := w.message("1")
 					m.Unknown, m.Attempts, m.ClaimUntil = true, 2, time.Time{}
-					m.State, m.Result = store.Retrying, message.Result{ID: "1", Outcome: tt.other, DetailCode: "OTHER"}
+					m.State, m.Result = store.Retrying, message.Result{ID: "1", Thing: vac, Slot: "filter", Outcome: tt.other, DetailCode: "OTHER"}
 					if tt.other.Final() {
 						m.State = store.Done
 					}

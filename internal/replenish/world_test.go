@@ -18,6 +18,7 @@ import (
 	"github.com/restock-dev/restock/internal/devicekey"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/metrics"
+	"github.com/restock-dev/restock/internal/openapitest"
 	"github.com/restock-dev/restock/internal/replenish"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/tokens"
@@ -413,8 +414,7 @@ func (w *world) call(method, path, body string, header ...string) *httptest.Resp
 		}
 		r.Header.Add(header[i], header[i+1])
 	}
-	rec := httptest.NewRecorder()
-	w.routes.ServeHTTP(rec, r)
+	rec := openapitest.Serve(w, w.routes, r)
 	if strings.Contains(rec.Body.String(), "canary") || strings.Contains(rec.Body.String(), w.key) {
 		w.Errorf("the answer holds a secret: %s", rec.Body)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -53,6 +54,9 @@ var statuses = map[string]int{
 	CodeExchangeUnknown: 502, CodeUnavailable: 503,
 }
 
+// Codes returns the table: each code and its status.
+func Codes() map[string]int { return maps.Clone(statuses) }
+
 // New returns the problem of a code of the table.
 func New(code, detail string) *Problem {
 	return &Problem{Status: statuses[code], Code: code, Detail: detail}
@@ -86,7 +90,7 @@ func AsProblem(r *http.Request, err error) *Problem {
 	}
 	if Gone(r, err) {
 		slog.DebugContext(r.Context(), "caller has gone", "method", r.Method, "route", r.Pattern, "error", err)
-		return New(CodeUnavailable, "the request was given up")
+		return Unavailable("the request was given up", 0)
 	}
 	slog.ErrorContext(r.Context(), "request ended in a fault", "method", r.Method, "route", r.Pattern, "error", err)
 	return New(CodeInternal, "something went wrong on our side; it has been logged")
