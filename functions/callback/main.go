@@ -43,7 +43,7 @@ func function(p *cloud.Parts) (*gateway.Function, error) {
 		DRS: &drs.Client{BaseURL: p.Config.DRSURL, HTTPClient: p.HTTPClient}, Publisher: p.Publisher,
 		Endpoint: p.Config.Endpoint, Region: p.Config.Region, RedirectURL: p.Config.RedirectURL,
 		PublicClients: p.Config.PublicClients, TestDevices: p.Config.TestDevices, NonLive: p.Config.NonLive,
-		HTTPClient: p.HTTPClient, Now: p.Now,
+		Metrics: p.Metrics, HTTPClient: p.HTTPClient, Now: p.Now,
 	})
 	if err != nil {
 		return nil, err

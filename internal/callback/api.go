@@ -98,8 +98,8 @@ func (h *Handler) registrations(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := outlasting(r.Context())
 	defer cancel()
 	reg, err := h.register(ctx, s)
+	h.conclude(ctx, s.device.Name(), err)
 	if err != nil {
-		logFailure(ctx, s.device.Name(), outcomeOf(err), err)
 		return problemOf(err)
 	}
 	state := reg.State()

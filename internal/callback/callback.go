@@ -98,10 +98,9 @@ func (h *Handler) finish(ctx context.Context, l *store.Login, code string) (*pag
 		return nil, fmt.Errorf("using login of %s: %w", l.Thing, err)
 	}
 	reg, err := h.register(ctx, s)
-	o := outcomeOf(err)
+	o := h.conclude(ctx, l.Thing, err)
 	h.close(ctx, l, o)
 	if err != nil {
-		logFailure(ctx, l.Thing, o, err)
 		return failed(o, l), nil
 	}
 	return connected(reg), nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/restock-dev/restock/internal/credentials"
 	"github.com/restock-dev/restock/internal/message"
+	"github.com/restock-dev/restock/internal/metrics"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/pkg/drs"
 	"github.com/restock-dev/restock/pkg/lwa"
@@ -346,6 +347,7 @@ func TestCallbackSecretRotated(t *testing.T) {
 	if w.secret.reloads != 1 || w.exchanges() != 2 {
 		t.Errorf("%d reloads and %d exchanges, want 1 and 2", w.secret.reloads, w.exchanges())
 	}
+	w.wantCounts(metrics.Sample{Name: "SignIn", Dimensions: map[string]string{"outcome": "paired"}, Value: 1})
 
 	w = newWorld(t) // no version of the secret is right: each is tried once
 	w.secret.list[0].ClientSecret = lwa.NewSecret("wrong")
@@ -353,6 +355,10 @@ func TestCallbackSecretRotated(t *testing.T) {
 	if w.secret.reloads != 1 || w.exchanges() != 1 {
 		t.Errorf("%d reloads and %d exchanges, want 1 each", w.secret.reloads, w.exchanges())
 	}
+	w.wantCounts(
+		metrics.Sample{Name: "SecretsTrouble", Dimensions: map[string]string{"cause": "credentials"}, Value: 1},
+		metrics.Sample{Name: "SignIn", Dimensions: map[string]string{"outcome": "refused"}, Value: 1},
+	)
 }
 
 // A store that is out of reach before the code is sent keeps the login good; one that

@@ -11,6 +11,9 @@
 // it may be used up although no answer came. Before it is sent, the login that it
 // answers is marked as used, so that no second request can send it. What comes back is
 // stored under the rules of ownership (see claim), and the device is told.
+//
+// Counted are SignIn, by outcome, for each code that came back from Amazon, and SecretsTrouble
+// with the cause credentials where LWA knows no version of our client secret.
 package callback
 
 import (
@@ -55,6 +58,11 @@ type Publisher interface {
 	Publish(ctx context.Context, thing, event string, payload any) error
 }
 
+// Metrics counts. Dimensions are names and values in turn.
+type Metrics interface {
+	Count(name string, n float64, dimensions ...string)
+}
+
 // Handler serves the pages and routes of pairing. Make one with [New].
 type Handler struct {
 	Store       Store
@@ -71,6 +79,7 @@ type Handler struct {
 	TestDevices   bool                          // pair as test devices, whose orders are not real
 	NonLive       bool                          // allow device models that are not live yet
 
+	Metrics    Metrics          // nil: nobody counts
 	HTTPClient *http.Client     // for LWA; nil: one with a timeout
 	Now        func() time.Time // nil: time.Now
 

@@ -46,6 +46,21 @@ func outcomeOf(err error) outcome {
 	return fault
 }
 
+// conclude counts how a sign-in came out, logs one that failed, and returns its outcome.
+func (h *Handler) conclude(ctx context.Context, name string, err error) outcome {
+	o := outcomeOf(err)
+	if h.Metrics != nil {
+		h.Metrics.Count("SignIn", 1, "outcome", string(o))
+		if isInvalidClient(err) {
+			h.Metrics.Count("SecretsTrouble", 1, "cause", "credentials")
+		}
+	}
+	if err != nil {
+		logFailure(ctx, name, o, err)
+	}
+	return o
+}
+
 // logFailure logs a sign-in that failed: quietly where a customer's choice or an old
 // code is the reason, and as an error where our own setup is.
 func logFailure(ctx context.Context, name string, o outcome, err error) {

@@ -8,8 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/restock-dev/restock/internal/callback"
 	"github.com/restock-dev/restock/internal/credentials"
+	"github.com/restock-dev/restock/internal/metrics"
 	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/tokens"
@@ -44,6 +47,7 @@ type world struct {
 	told   *told
 	keys   *keys
 	secret *secrets
+	counts *metrics.Memory
 	config callback.Handler
 	h      http.Handler
 }
@@ -61,14 +65,14 @@ func newWorld(t testing.TB, change ...func(*callback.Handler)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{TB: t, lwa: srv, client: *srv.Client(), store: newMemory(srv.Clock().Now), told: new(told)}
+	w := &world{TB: t, lwa: srv, client: *srv.Client(), store: newMemory(srv.Clock().Now), told: new(told), counts: new(metrics.Memory)}
 	w.drs = &slots{list: []drs.Slot{{ID: "bag"}, {ID: "filter", Subscribed: true}}}
 	w.keys = &keys{Source: seal.Static(newRing(t))}
 	w.secret = &secrets{list: []credentials.LWA{{ClientID: first.ID, ClientSecret: first.Secret}}}
 	endpoint := func(lwa.Region) lwa.Endpoint { return srv.Endpoint() }
 	w.config = callback.Handler{
 		Store: w.store, Credentials: w.secret, Keys: w.keys, DRS: w.drs, Publisher: w.told, Endpoint: endpoint,
-		RedirectURL: origin + "/callback", PublicClients: []string{appID},
+		RedirectURL: origin + "/callback", PublicClients: []string{appID}, Metrics: w.counts,
 		HTTPClient: w.client.HTTPClient, Now: srv.Clock().Now,
 	}
 	for _, c := range change {
@@ -80,6 +84,14 @@ func newWorld(t testing.TB, change ...func(*callback.Handler)) *world {
 	}
 	w.serve()
 	return w
+}
+
+// wantCounts compares all that was counted.
+func (w *world) wantCounts(want ...metrics.Sample) {
+	w.Helper()
+	if diff := cmp.Diff(want, w.counts.Snapshot()); diff != "" {
+		w.Errorf("counts differ (-want +got):\n%s", diff)
+	}
 }
 
 // with returns w for another test, as that of a fuzz target.

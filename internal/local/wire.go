@@ -59,7 +59,8 @@ func (s *Stack) wire() error {
 	pages, err := callback.New(callback.Handler{
 		Store: s.store, Keeper: keeper, Credentials: creds, Keys: keys, DRS: drsClient, Publisher: s.broker,
 		Endpoint: s.endpoint, Region: s.cfg.Region, RedirectURL: s.cfg.RedirectURL, PublicClients: s.cfg.PublicClients,
-		TestDevices: s.cfg.TestDevices, NonLive: s.cfg.NonLive, HTTPClient: client, Now: s.clock.Now,
+		TestDevices: s.cfg.TestDevices, NonLive: s.cfg.NonLive, Metrics: s.metrics, HTTPClient: client,
+		Now: s.clock.Now,
 	})
 	if err != nil {
 		return err
