@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -30,6 +31,7 @@ type commands struct {
 	Sandbox sandboxCommand `cmd:"" help:"Run the sandbox alone, for the tests of other software."`
 	Devices devicesCommand `cmd:"" help:"Look at the devices of a running restock up."`
 	Status  statusCommand  `cmd:"" help:"Say how a running restock up is doing."`
+	Redrive redriveCommand `cmd:"" help:"Put back messages that were given up, of a stack or of a restock up."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -59,10 +61,7 @@ func run(args []string, stdin *os.File, stdout, stderr *os.File) int {
 	if err != nil {
 		return fail(stderr, err) // a fault of ours: the command line can't be described
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(usual(args))
 	switch {
 	case exit >= 0: // help was printed
 		return exit
@@ -70,6 +69,19 @@ func run(args []string, stdin *os.File, stdout, stderr *os.File) int {
 		return fail(stderr, usageError{strings.TrimSuffix(err.Error(), ".") + `; see "restock --help"`})
 	}
 	return fail(stderr, parsed.Run())
+}
+
+// usual turns what people try first into commands of ours: nothing, help and --version.
+func usual(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	case args[0] == "--version":
+		return append([]string{"version"}, args[1:]...)
+	}
+	return args
 }
 
 // fail prints err as one sentence and returns the exit code that goes with it.

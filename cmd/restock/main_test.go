@@ -165,11 +165,14 @@ func (u *up) pair(t *testing.T, model, serial string) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{nil, {"--help"}, {"up", "--help"}, {"device", "--help"}, {"press", "-h"}, {"demo", "--help"}, {"devices", "--help"}, {"devices", "show", "--help"}} {
+	for _, args := range [][]string{nil, {"--help"}, {"up", "--help"}, {"device", "--help"}, {"press", "-h"}, {"demo", "--help"}, {"devices", "--help"}, {"devices", "show", "--help"}, {"help"}, {"help", "devices"}} {
 		r := restock(t, nil, args...)
 		if r.code != 0 || !strings.HasPrefix(r.out, "Usage: restock") || r.err != "" {
 			t.Errorf("restock %v: code %d, %q, %q", args, r.code, r.out, r.err)
 		}
+	}
+	if r := restock(t, nil, "help", "press"); r.out != restock(t, nil, "press", "--help").out {
+		t.Errorf("help press says %q", r.out)
 	}
 	if r := restock(t, nil, "press", "--help"); !strings.Contains(r.out, "restock press --thing") || !strings.Contains(r.out, "Exit code") {
 		t.Errorf("the help of press has no example or no exit codes: %s", r.out)
@@ -177,6 +180,9 @@ func TestHelp(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
+	if r := restock(t, nil, "--version"); r.code != 0 || r.out != restock(t, nil, "version").out {
+		t.Errorf("--version: %+v", r)
+	}
 	if r := restock(t, nil, "version"); r.code != 0 || !strings.HasPrefix(r.out, "restock ") {
 		t.Errorf("version: %+v", r)
 	}

@@ -150,6 +150,19 @@ func (s *Stack) Resource(logicalID string) (string, error) {
 	return s.find(s.resources, "resource", logicalID)
 }
 
+// Function returns what to invoke for a function of the template: its alias, where the
+// template makes one, since only there asynchronous invocations have their retries and
+// their dead letters; else the function.
+func (s *Stack) Function(logicalID string) (string, error) {
+	if alias := s.resources[logicalID+"Alias"+Alias]; alias != "" {
+		return alias, nil
+	}
+	return s.Resource(logicalID)
+}
+
+// Alias is the one that template.yaml publishes functions under.
+const Alias = "live"
+
 func (s *Stack) find(in map[string]string, kind, name string) (string, error) {
 	if v := in[name]; v != "" {
 		return v, nil

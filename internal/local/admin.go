@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/restock-dev/restock/internal/deadletter"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/metrics"
 	"github.com/restock-dev/restock/internal/web"
@@ -61,6 +62,8 @@ type administered interface {
 	Status() Status
 	// Devices returns all, or those whose thing name is given.
 	Devices(ctx context.Context, thing string) ([]Device, error)
+	DeadLetters(queue string, limit int) (deadletter.Box, error)
+	PutBack(ctx context.Context, queue string, limit int) (deadletter.Done, error)
 }
 
 // adminHandler answers on the admin socket.
@@ -78,6 +81,7 @@ func adminHandler(a administered) http.Handler {
 	}
 	m.Handle("GET /devices", web.Func(devices))
 	m.Handle("GET /devices/{thing}", web.Func(devices))
+	deadLetterRoutes(m, a)
 	return web.Wrap(m, web.Options{})
 }
 

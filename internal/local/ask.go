@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/restock-dev/restock/internal/web"
 )
 
 // ErrNotRunning is returned when no process owns the data file, or it gives no answer.
@@ -16,7 +19,7 @@ var ErrNotRunning = errors.New("no restock up is running")
 
 // AskStatus asks the process that owns a data file how it is doing.
 func AskStatus(ctx context.Context, data string) (s Status, err error) {
-	return s, ask(ctx, data, "/status", &s)
+	return s, ask(ctx, data, http.MethodGet, "/status", &s)
 }
 
 // AskDevices asks the process that owns a data file for its devices, or for those
@@ -26,23 +29,31 @@ func AskDevices(ctx context.Context, data, thing string) (all []Device, err erro
 	if thing != "" {
 		path += "/" + url.PathEscape(thing)
 	}
-	return all, ask(ctx, data, path, &all)
+	return all, ask(ctx, data, http.MethodGet, path, &all)
 }
 
-const askTimeout = 10 * time.Second
+// A question is answered at once; a change may take its time on a slow disk.
+const (
+	askTimeout    = 10 * time.Second
+	changeTimeout = time.Minute
+)
 
-func ask(ctx context.Context, data, path string, answer any) error {
+func ask(ctx context.Context, data, method, path string, answer any) error {
 	socket, err := socketPath(data)
 	if err != nil {
 		return err
 	}
-	c := http.Client{Timeout: askTimeout, Transport: &http.Transport{
+	timeout := askTimeout
+	if method != http.MethodGet {
+		timeout = changeTimeout
+	}
+	c := http.Client{Timeout: timeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		},
 	}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://restock"+path, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, method, "http://restock"+path, http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -52,6 +63,12 @@ func ask(ctx context.Context, data, path string, answer any) error {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
+		var problem struct {
+			Detail string `json:"detail"`
+		}
+		if json.NewDecoder(io.LimitReader(res.Body, web.MaxBody)).Decode(&problem) == nil && res.StatusCode < http.StatusInternalServerError && problem.Detail != "" {
+			return errors.New(problem.Detail)
+		}
 		return fmt.Errorf("the restock up with the data file %s answered %s", data, res.Status)
 	}
 	if err := json.NewDecoder(res.Body).Decode(answer); err != nil {

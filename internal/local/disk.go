@@ -194,19 +194,49 @@ func (d *disk) load() (all schedule, dead int, err error) {
 	return all, dead, err
 }
 
-func (d *disk) dead(limit int) (letters []DeadLetter, err error) {
-	err = d.db.View(func(tx *bbolt.Tx) error {
+// dead calls do for every dead letter, the oldest first, until it returns false.
+func (d *disk) dead(do func(key uint64, e entry) bool) error {
+	return d.db.View(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(deadBucket).Cursor()
-		for k, text := c.First(); k != nil && len(letters) < limit; k, text = c.Next() {
-			var l DeadLetter
-			if err := json.Unmarshal(text, &l); err != nil {
-				return err
+		for k, text := c.First(); k != nil; k, text = c.Next() {
+			var e entry
+			if err := json.Unmarshal(text, &e); err != nil || len(k) != 8 {
+				return fmt.Errorf("dead letter %x is damaged", k)
 			}
-			letters = append(letters, l)
+			if !do(binary.BigEndian.Uint64(k), e) {
+				return nil
+			}
 		}
 		return nil
 	})
-	return letters, err
+}
+
+// revive moves a dead letter back to the entries, as one that was never tried.
+func (d *disk) revive(ctx context.Context, key uint64, due time.Time) error {
+	missing := false
+	err := d.write(ctx, func(tx *bbolt.Tx) error {
+		text := tx.Bucket(deadBucket).Get(number(key))
+		if missing = text == nil; missing { // no error of the batch: the others in it are good
+			return nil
+		}
+		var e entry
+		if err := json.Unmarshal(text, &e); err != nil {
+			return fmt.Errorf("dead letter %x is damaged", key)
+		}
+		e.Attempts, e.Error, e.Due = 0, "", due
+		text, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		if err := tx.Bucket(deadBucket).Delete(number(key)); err != nil {
+			return err
+		}
+		return tx.Bucket(queueBucket).Put(number(key), text)
+	})
+	if err == nil && missing {
+		return errGone
+	}
+	return err
 }
 
 func number(key uint64) []byte { return binary.BigEndian.AppendUint64(nil, key) }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,14 +145,43 @@ func (q *Queue) DeadCount() int {
 
 // DeadLetter is a job that was given up, and why.
 type DeadLetter struct {
+	ID       uint64    `json:"id"`
 	Kind     string    `json:"kind"`
+	Body     []byte    `json:"-"`
 	Stored   time.Time `json:"stored"`
 	Attempts int       `json:"attempts"`
 	Error    string    `json:"error"`
 }
 
-// Dead returns up to limit jobs that were given up, the oldest first.
-func (q *Queue) Dead(limit int) ([]DeadLetter, error) { return q.disk.dead(limit) }
+// Dead returns up to limit jobs that were given up, the oldest first. With kinds, only
+// those of them count.
+func (q *Queue) Dead(limit int, kinds ...string) ([]DeadLetter, error) {
+	var letters []DeadLetter
+	err := q.disk.dead(func(key uint64, e entry) bool {
+		if len(kinds) == 0 || slices.Contains(kinds, e.Kind) {
+			letters = append(letters, DeadLetter{key, e.Kind, e.Body, e.Stored, e.Attempts, e.Error})
+		}
+		return len(letters) < limit
+	})
+	return letters, err
+}
+
+// Revive puts a dead letter back, to be handled at once as if it had never been tried. It
+// is not lost, nor there twice, whenever the process ends.
+func (q *Queue) Revive(ctx context.Context, id uint64) error {
+	if q.Depth() >= MaxQueue {
+		return ErrQueueFull
+	}
+	due := q.now()
+	if err := q.disk.revive(ctx, id, due); err != nil {
+		return fmt.Errorf("putting dead letter %d back: %w", id, err)
+	}
+	q.mu.Lock()
+	q.dead--
+	q.mu.Unlock()
+	q.push(ticket{key: id, due: due})
+	return nil
+}
 
 // Wake makes the queue look at the clock again, after that was moved.
 func (q *Queue) Wake() {
