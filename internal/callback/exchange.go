@@ -67,7 +67,7 @@ func (h *Handler) exchange(ctx context.Context, s *signIn) (*lwa.Token, error) {
 
 func isInvalidClient(err error) bool {
 	var refused *refusedError
-	return errors.As(err, &refused) && refused.code == lwa.InvalidClient
+	return errors.As(err, &refused) && refused.answer.Code == lwa.InvalidClient
 }
 
 func (h *Handler) exchangeOnce(ctx context.Context, s *signIn, secret lwa.Secret) (*lwa.Token, error) {
@@ -97,8 +97,8 @@ var lwaCode = regexp.MustCompile(`^[A-Za-z_]{1,40}$`)
 func refusal(e *lwa.Error) error {
 	final := e.StatusCode >= http.StatusBadRequest && !e.Temporary()
 	switch {
-	case final && lwaCode.MatchString(e.Code):
-		return &refusedError{e.Code, e}
+	case final && lwaCode.MatchString(string(e.Code)):
+		return &refusedError{string(e.Code), e}
 	case final && lwaCode.MatchString(e.RawCode):
 		return &refusedError{e.RawCode, e}
 	}

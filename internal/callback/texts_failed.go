@@ -93,7 +93,7 @@ func unfinished(l *store.Login) *page {
 // declined is for an answer of Amazon that is an error, to a login or, nil, to one that
 // is not known. Amazon's text is not shown.
 func declined(code string, l *store.Login) *page {
-	switch code {
+	switch lwa.Code(code) {
 	case lwa.AccessDenied:
 		return &page{
 			status: http.StatusBadRequest, Tone: "warn", Title: "The sign-in was cancelled",

@@ -92,7 +92,7 @@ func transient(err error) bool {
 
 // refusal is the code of an answer of LWA; "" for anything else. A server in trouble has
 // none that is final: see [lwa.Error].
-func refusal(err error) string {
+func refusal(err error) lwa.Code {
 	if e, ok := errors.AsType[*lwa.Error](err); ok {
 		return e.Code
 	}

@@ -79,13 +79,11 @@ func (a *answer) refusal() *Error {
 	if raw == "" && e.Description == "" {
 		e.Description = "the answer names no error"
 	}
-	e.RawCode = tidy(raw, maxCode, a.sent)
-	e.Code = normalise(raw)
-	e.Param = param(e.Description)
+	e.setCode(tidy(raw, maxCode, a.sent))
 	if e.RequestID == "" {
 		e.RequestID = a.requestID(id)
 	}
-	if refusals[e.Code] && e.inTrouble() {
+	if natures[e.Code] == refusal && e.inTrouble() {
 		e.Code = ""
 	}
 	return e
@@ -118,18 +116,6 @@ func (a *answer) requestID(s string) string {
 		return ""
 	}
 	return s
-}
-
-// normalise returns the constant for a code as LWA spells it, "" for an unknown one.
-func normalise(raw string) string {
-	code := strings.ToLower(raw)
-	if code == "servererror" {
-		code = ServerError
-	}
-	if refusals[code] || code == ServerError || code == TemporarilyUnavail {
-		return code
-	}
-	return ""
 }
 
 var paramName = regexp.MustCompile(` : ([a-z_]{1,64})`)

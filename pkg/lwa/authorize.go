@@ -72,12 +72,17 @@ func (c *Client) checkAuthRequest(r AuthRequest) error {
 		return errNoRedirectURL
 	case r.State == "":
 		return errors.New("the State is empty")
-	case len(r.Scopes) == 0:
-		return errors.New("there is no scope")
 	case r.CodeChallenge != "" && !challenge.MatchString(r.CodeChallenge):
 		return errors.New("the CodeChallenge is no S256 challenge, 43 characters of base64url")
 	}
-	for _, s := range r.Scopes {
+	return checkScopes(r.Scopes)
+}
+
+func checkScopes(scopes []string) error {
+	if len(scopes) == 0 {
+		return errNoScope
+	}
+	for _, s := range scopes {
 		if s == "" || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }) {
 			return fmt.Errorf("the scope %.60q is empty, or holds more than printable ASCII without spaces", s)
 		}

@@ -26,12 +26,22 @@ type Client struct {
 	HTTPClient *http.Client
 	// Now tells the time; nil: [time.Now].
 	Now func() time.Time
+	// Wait waits for d between two polls of [Client.AwaitCodePair], and returns early with
+	// the cause when ctx ends; nil: a timer.
+	Wait func(ctx context.Context, d time.Duration) error
 }
 
 var (
-	errNoClientID    = errors.New("the ClientID is empty")
-	errNoRedirectURL = errors.New("the RedirectURL is empty")
+	errNoClientID     = errors.New("the ClientID is empty")
+	errNoClientSecret = errors.New("the ClientSecret is empty: only a client with a secret can have a token of its own")
+	errNoRedirectURL  = errors.New("the RedirectURL is empty")
+	errNoScope        = errors.New("there is no scope")
 )
+
+// ErrNoRefreshToken says that there is nothing to refresh with: Amazon sends no refresh
+// token where an exchange brought neither secret nor verifier. The customer has to sign in
+// again.
+var ErrNoRefreshToken = errors.New("there is no refresh token")
 
 // Exchange trades the code of one sign-in for tokens. The verifier is the one whose
 // challenge was sent with the customer; zero: none was.
@@ -73,12 +83,12 @@ func (c *Client) Exchange(ctx context.Context, code string, verifier Secret) (*T
 // The result repeats refreshToken when Amazon sends no new one.
 //
 // Errors: [*Error] when Amazon refuses, with Code invalid_grant once the customer
-// has withdrawn consent; [*TransportError] when no answer arrived.
+// has withdrawn consent; [*TransportError] when no answer arrived; [ErrNoRefreshToken].
 //
 // Source: RFC 6749 §6; developer.amazon.com/docs/login-with-amazon/refresh-token.html
 func (c *Client) Refresh(ctx context.Context, refreshToken Secret) (*Token, error) {
 	if refreshToken.IsZero() {
-		return nil, errors.New("lwa: refresh: the refresh token is empty")
+		return nil, usage(opRefresh, ErrNoRefreshToken)
 	}
 	t, err := c.askToken(ctx, opRefresh, url.Values{
 		"grant_type":    {"refresh_token"},
@@ -93,8 +103,33 @@ func (c *Client) Refresh(ctx context.Context, refreshToken Secret) (*Token, erro
 	return t, nil
 }
 
-// askToken sends one token request. Credentials go in the body and nowhere else:
-// trying the header first would use up a code.
+// ClientCredentials gets an access token for the application itself rather than for
+// a customer, as the App Submission API (scope appstore::apps:readwrite) and the Appstore's
+// reporting (adx_reporting::appstore:marketer) want it. It has no refresh token: ask again
+// when it has expired, and not before.
+//
+// Token.Scope is what was granted. Expiry is as in [Client.Refresh].
+//
+// Errors: [*Error] when Amazon refuses, with Code invalid_client for a wrong ID or secret,
+// invalid_scope for a scope that is unknown or whose API the security profile is not
+// attached to; [*TransportError] when no answer arrived.
+//
+// Source: RFC 6749 §4.4; developer.amazon.com/docs/app-submission-api/auth.html
+func (c *Client) ClientCredentials(ctx context.Context, scopes ...string) (*Token, error) {
+	if err := checkScopes(scopes); err != nil {
+		return nil, usage(opCredentials, err)
+	}
+	if c.ClientSecret.IsZero() {
+		return nil, usage(opCredentials, errNoClientSecret)
+	}
+	return c.askToken(ctx, opCredentials, url.Values{
+		"grant_type": {"client_credentials"},
+		"scope":      {strings.Join(scopes, " ")},
+	})
+}
+
+// askToken sends one token request of this client. Credentials go in the body and nowhere
+// else: trying the header first would use up a code.
 func (c *Client) askToken(ctx context.Context, op string, form url.Values) (*Token, error) {
 	if c.ClientID == "" {
 		return nil, usage(op, errNoClientID)
@@ -103,17 +138,28 @@ func (c *Client) askToken(ctx context.Context, op string, form url.Values) (*Tok
 	if !c.ClientSecret.IsZero() {
 		form.Set("client_secret", c.ClientSecret.Reveal())
 	}
-	req, err := c.newRequest(ctx, op, http.MethodPost, "/auth/o2/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8")
+	return c.sendToken(ctx, op, form)
+}
+
+// sendToken sends a token request as it is.
+func (c *Client) sendToken(ctx context.Context, op string, form url.Values) (*Token, error) {
 	asked := c.now()
-	a, err := c.do(op, req, sentIn(form))
+	a, err := c.post(ctx, op, "/auth/o2/token", form)
 	if err != nil {
 		return nil, err
 	}
 	return a.token(asked)
+}
+
+const formType = "application/x-www-form-urlencoded;charset=UTF-8"
+
+func (c *Client) post(ctx context.Context, op, path string, form url.Values) (*answer, error) {
+	req, err := c.newRequest(ctx, op, http.MethodPost, path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", formType)
+	return c.do(op, req, sentIn(form))
 }
 
 func (c *Client) now() time.Time {

@@ -187,7 +187,7 @@ func TestIncomplete(t *testing.T) {
 		{"no refresh token", func(ctx context.Context, c *lwa.Client) error {
 			_, err := c.Refresh(ctx, lwa.Secret{})
 			return err
-		}, "refresh token is empty"},
+		}, "there is no refresh token"},
 		{"no access token", func(ctx context.Context, c *lwa.Client) error {
 			_, err := c.TokenInfo(ctx, lwa.Secret{})
 			return err

@@ -1,49 +1,31 @@
 package lwa
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 )
 
-// The codes of an [Error]. LWA's own spelling varies (ServerError, servererror); these
-// are the normalised ones.
-//
-// Source: RFC 6749 §5.2; developer.amazon.com/docs/login-with-amazon
-const (
-	InvalidClient        = "invalid_client"          // our client ID or secret is wrong
-	InvalidGrant         = "invalid_grant"           // the code or refresh token is used up, revoked or another client's
-	InvalidRequest       = "invalid_request"         // a parameter is missing or malformed
-	InvalidScope         = "invalid_scope"           // the client may not ask for this scope
-	InvalidToken         = "invalid_token"           // the access token has expired or never was one
-	InsufficientScope    = "insufficient_scope"      // the access token is for something else
-	UnauthorizedClient   = "unauthorized_client"     // the client may not do this, or the verifier is wrong
-	UnsupportedGrantType = "unsupported_grant_type"  // the request was not understood
-	AccessDenied         = "access_denied"           // the customer or Amazon said no
-	ServerError          = "server_error"            // trouble at Amazon
-	TemporarilyUnavail   = "temporarily_unavailable" // trouble at Amazon
-)
-
-// refusals are the codes that stay: the same request would get the same answer.
-var refusals = map[string]bool{
-	InvalidClient: true, InvalidGrant: true, InvalidRequest: true, InvalidScope: true,
-	InvalidToken: true, InsufficientScope: true, UnauthorizedClient: true,
-	UnsupportedGrantType: true, AccessDenied: true,
-}
+// ErrUnusable is what [errors.Is] finds in an [*Error] that is neither a success nor
+// a refusal: no JSON, an empty or truncated body, or a 200 without a usable token in it.
+var ErrUnusable = errors.New("lwa: the answer can't be used")
 
 // Error is an answer of LWA that is no success: a refusal, trouble at Amazon, or
 // something that is no valid answer. None of its fields holds anything secret that
 // was sent; texts are bounded and without control characters.
 type Error struct {
-	// Op is the call that failed: exchange, refresh, tokeninfo.
+	// Op is the call that failed: exchange, refresh, client_credentials, codepair, poll,
+	// tokeninfo, profile; authorize for a redirect that brings an error, api for an API
+	// that refuses the access token.
 	Op string
 	// StatusCode is the HTTP status, 200 for a success that can't be used.
 	StatusCode int
 	// Code is what LWA refuses with, one of the constants above. Empty where the
 	// answer fits nothing known, and where a 429 or 5xx brings the code of a refusal:
 	// a server in trouble decides nothing.
-	Code string
+	Code Code
 	// RawCode is the code as it came; may be set where Code is empty.
 	RawCode string
 	// Description is LWA's sentence, or what is wrong with the answer. It is for people.
@@ -78,20 +60,30 @@ func (e *Error) Error() string {
 
 func (e *Error) displayCode() string {
 	if e.Code != "" {
-		return e.Code
+		return string(e.Code)
 	}
 	return e.RawCode
 }
 
+// Is reports whether target is e's [Code], or [ErrUnusable] for an answer that is neither
+// a success nor a refusal.
+func (e *Error) Is(target error) bool {
+	if code, ok := target.(Code); ok {
+		return e.Code == code
+	}
+	return target == ErrUnusable && (e.NotJSON || e.StatusCode == http.StatusOK)
+}
+
 // Permanent reports whether the same request would be refused again. It is false
 // for an answer that fits nothing known, as Temporary is.
-func (e *Error) Permanent() bool { return refusals[e.Code] && !e.inTrouble() }
+func (e *Error) Permanent() bool { return natures[e.Code] == refusal && !e.inTrouble() }
 
 // Temporary reports whether the same request may succeed later: after a 429, a 5xx,
-// server_error, temporarily_unavailable, and a body that is no JSON. The code of an
-// Exchange may be used up all the same.
+// server_error, temporarily_unavailable, authorization_pending, slow_down, and a body
+// that is no JSON. The code of an Exchange may be used up all the same: see [Retry].
 func (e *Error) Temporary() bool {
-	return e.inTrouble() || e.NotJSON || e.Code == ServerError || e.Code == TemporarilyUnavail
+	n := natures[e.Code]
+	return e.inTrouble() || e.NotJSON || n == trouble || n == pending
 }
 
 func (e *Error) inTrouble() bool {

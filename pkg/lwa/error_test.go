@@ -29,10 +29,11 @@ func TestRefusals(t *testing.T) {
 		neither
 	)
 	for _, tt := range []struct {
-		name        string
-		status      int
-		code, param string
-		kind        kind
+		name   string
+		status int
+		code   lwa.Code
+		param  string
+		kind   kind
 	}{
 		{"invalid-client", 401, lwa.InvalidClient, "", permanent},
 		{"revoked", 400, lwa.InvalidGrant, "refresh_token", permanent},

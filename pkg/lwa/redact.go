@@ -19,7 +19,7 @@ var anyToken = regexp.MustCompile(`At(?:za|zr|c)(?:\||%7[Cc]|%257[Cc])[^\s"'<>&]
 // sentIn lists the secrets of a token request.
 func sentIn(form url.Values) []string {
 	var sent []string
-	for _, name := range []string{"code", "code_verifier", "client_secret", "refresh_token"} {
+	for _, name := range []string{"code", "code_verifier", "client_secret", "refresh_token", "device_code", "user_code"} {
 		if v := form.Get(name); v != "" {
 			sent = append(sent, v)
 		}

@@ -3,6 +3,7 @@ package lwa
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -38,19 +39,65 @@ type TokenInfo struct {
 //
 // Source: developer.amazon.com/docs/login-with-amazon/obtain-customer-profile.html
 func (c *Client) TokenInfo(ctx context.Context, accessToken Secret) (*TokenInfo, error) {
-	if !usable(accessToken.Reveal()) {
-		return nil, usage(opTokenInfo, errors.New("the access token is empty, over 2048 bytes or no printable ASCII"))
-	}
-	req, err := c.newRequest(ctx, opTokenInfo, http.MethodGet, "/auth/o2/tokeninfo", nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("x-amz-access-token", accessToken.Reveal())
-	a, err := c.do(opTokenInfo, req, []string{accessToken.Reveal()})
+	a, err := c.getWith(ctx, opTokenInfo, "/auth/o2/tokeninfo", accessToken)
 	if err != nil {
 		return nil, err
 	}
 	return a.tokenInfo()
+}
+
+// VerifyToken is TokenInfo for a token that came from elsewhere, a browser, an app or
+// a device: it returns what LWA says of the token only if it was issued to c.ClientID.
+//
+// Errors: [*AudienceError] for a token of another application, and those of TokenInfo.
+//
+// Source: developer.amazon.com/docs/login-with-amazon/impersonating-resource-owner.html
+func (c *Client) VerifyToken(ctx context.Context, accessToken Secret) (*TokenInfo, error) {
+	if c.ClientID == "" {
+		return nil, usage(opTokenInfo, errNoClientID)
+	}
+	info, err := c.TokenInfo(ctx, accessToken)
+	if err != nil {
+		return nil, err
+	}
+	if err := info.For(c.ClientID); err != nil {
+		return nil, err
+	}
+	return info, nil
+}
+
+// For returns an [*AudienceError] unless the token was issued to clientID. Any application
+// can get a valid token of the same customer: only one issued to you proves that the
+// customer signed in to you.
+func (t *TokenInfo) For(clientID string) error {
+	if clientID != "" && t.Audience == clientID {
+		return nil
+	}
+	return &AudienceError{ClientID: clientID, Audience: t.Audience}
+}
+
+// AudienceError says that an access token was issued to another application.
+type AudienceError struct {
+	ClientID string // whose it had to be
+	Audience string // whose it is
+}
+
+// Error implements error.
+func (e *AudienceError) Error() string {
+	return fmt.Sprintf("lwa: the access token was issued to client %.100q, not to %.100q", e.Audience, e.ClientID)
+}
+
+// getWith asks about an access token.
+func (c *Client) getWith(ctx context.Context, op, path string, accessToken Secret) (*answer, error) {
+	if !usable(accessToken.Reveal()) {
+		return nil, usage(op, errors.New("the access token is empty, over 2048 bytes or no printable ASCII"))
+	}
+	req, err := c.newRequest(ctx, op, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("x-amz-access-token", accessToken.Reveal())
+	return c.do(op, req, []string{accessToken.Reveal()})
 }
 
 func (a *answer) tokenInfo() (*TokenInfo, error) {

@@ -34,7 +34,7 @@ func TestFaults(t *testing.T) {
 		kind          lwatest.Kind
 		status        int // 0: no answer
 		notJSON, done bool
-		code          string
+		code          lwa.Code
 		change        func(*lwatest.Fault)
 		retryAfter    time.Duration
 	}{
@@ -87,7 +87,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func checkFault(t *testing.T, err error, status int, notJSON bool, code string, retryAfter time.Duration) {
+func checkFault(t *testing.T, err error, status int, notJSON bool, code lwa.Code, retryAfter time.Duration) {
 	t.Helper()
 	var unanswered *lwa.TransportError
 	if status == 0 {

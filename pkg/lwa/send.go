@@ -13,9 +13,15 @@ import (
 
 // The operations that errors name.
 const (
-	opExchange  = "exchange"
-	opRefresh   = "refresh"
-	opTokenInfo = "tokeninfo"
+	opExchange    = "exchange"
+	opRefresh     = "refresh"
+	opCredentials = "client_credentials"
+	opCodePair    = "codepair"
+	opPoll        = "poll"
+	opTokenInfo   = "tokeninfo"
+	opProfile     = "profile"
+	opAuthorize   = "authorize"
+	opAPI         = "api"
 )
 
 // maxBody is how much of an answer is read, in bytes. Token answers have a few KiB.
@@ -27,7 +33,7 @@ var defaultHTTPClient = &http.Client{Timeout: 10 * time.Second}
 // got there, is unknown. It unwraps to the cause, [context.Canceled] for instance.
 // Neither holds anything secret that was sent.
 type TransportError struct {
-	Op  string // exchange, refresh, tokeninfo
+	Op  string // as in [Error]
 	Err error
 }
 

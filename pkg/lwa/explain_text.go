@@ -1,0 +1,137 @@
+package lwa
+
+import (
+	"encoding/json"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Limits on a text to explain.
+const (
+	maxText    = 64 << 10 // bytes of it that are looked at
+	maxObjects = 100      // places where a JSON object may begin
+)
+
+// ExplainText is [Explain] for what was pasted from a log or a page: LWA's JSON, alone or
+// within other text, the URL of a redirect with an error in it, an error of this
+// package printed, or a sentence of Amazon's. It is false, with an empty explanation,
+// for a text in which nothing is known. The first 64 KiB are looked at; nothing of it
+// is repeated.
+func ExplainText(text string) (explanation string, known bool) {
+	if len(text) > maxText {
+		text = text[:maxText]
+	}
+	text = strings.ReplaceAll(text, `\"`, `"`) // JSON within a string of a JSON log
+	for _, read := range []func(string) *Error{readPrinted, readJSON, readQuery, readWords} {
+		if e := read(text); e != nil {
+			if explanation = e.explainText(); explanation != "" {
+				return explanation, true
+			}
+		}
+	}
+	explanation = advise(&Error{}, text)
+	return explanation, explanation != ""
+}
+
+func (e *Error) explainText() string {
+	if e.Code != "" || e.inTrouble() {
+		return e.explain()
+	}
+	return advise(e, e.Description)
+}
+
+// printed is what [Error.Error] writes.
+var printed = regexp.MustCompile(`lwa: (\w+): (\d{3})\b(?: ([A-Za-z_]+)\b)?(?:: ([^\n]*))?`)
+
+func readPrinted(text string) *Error {
+	m := printed.FindStringSubmatch(text)
+	if m == nil {
+		return nil
+	}
+	status, _ := strconv.Atoi(m[2]) // three digits
+	e := &Error{Op: m[1], StatusCode: status, Description: m[4]}
+	e.setCode(m[3])
+	return e
+}
+
+// setCode takes the code as LWA spells it, and the parameter from the description.
+func (e *Error) setCode(raw string) {
+	e.Code, e.RawCode, e.Param = normalise(raw), raw, param(e.Description)
+	if raw == "InvalidValue" && (e.Op == opCodePair || e.Op == "") { // only seen there
+		e.Code = InvalidRequest
+		if e.Param == "client_id" {
+			e.Code = InvalidClient
+		}
+	}
+}
+
+// readJSON finds the first JSON object that says something of an error, in the shapes
+// that LWA, the Selling Partner API and other APIs of Amazon's write.
+func readJSON(text string) *Error {
+	for n, at := 0, strings.IndexByte(text, '{'); at >= 0 && n < maxObjects; n++ {
+		var o object
+		if json.NewDecoder(strings.NewReader(text[at:])).Decode(&o) == nil {
+			if e := o.refusal(); e != nil {
+				return e
+			}
+		}
+		next := strings.IndexByte(text[at+1:], '{')
+		if next < 0 {
+			break
+		}
+		at += 1 + next
+	}
+	return nil
+}
+
+// refusal reads an error object, nil for one that is none.
+func (o object) refusal() *Error {
+	var list []object
+	_ = json.Unmarshal(o["errors"], &list) // what is no list has no first
+	if len(list) > 0 {
+		o = list[0]
+	}
+	code, _ := o.text("error")
+	var words []string
+	for _, name := range []string{"error_description", "message", "Message", "details"} {
+		if s, _ := o.text(name); s != "" {
+			words = append(words, s)
+		}
+	}
+	if code == "" && len(words) == 0 {
+		return nil
+	}
+	e := &Error{Description: strings.Join(words, " ")}
+	e.setCode(code)
+	return e
+}
+
+var inQuery = regexp.MustCompile(`[?&]error=[^\s"'<>]*`)
+
+// readQuery reads the error of a redirect.
+func readQuery(text string) *Error {
+	q, err := url.ParseQuery(strings.TrimLeft(inQuery.FindString(text), "?&"))
+	if err != nil || q.Get("error") == "" {
+		return nil
+	}
+	e := &Error{Op: opAuthorize, Description: q.Get("error_description")}
+	e.setCode(q.Get("error"))
+	return e
+}
+
+var word = regexp.MustCompile(`[A-Za-z_]+`)
+
+// readWords finds a code that stands alone.
+func readWords(text string) *Error {
+	for _, w := range word.FindAllString(text, -1) {
+		if strings.Contains(w, "_") || w == "ServerError" || w == "InvalidValue" {
+			e := &Error{Description: text}
+			if e.setCode(w); e.Code != "" {
+				return e
+			}
+		}
+	}
+	return nil
+}
