@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/restock-dev/restock/pkg/lwa"
+	"github.com/restock-dev/restock/pkg/lwa/flight"
 )
 
 // How long a device, or everybody, waits after a failure: a random time up to a limit that
@@ -24,28 +25,18 @@ const (
 	maxRetryAfter = 15 * time.Minute
 )
 
-// backoff is the time to wait after the nth failure in a row, with full jitter, and at
-// least a second.
-func (k *Keeper) backoff(first, limit time.Duration, n int) time.Duration {
-	return max(time.Second, time.Duration(k.rand()*float64(grown(first, limit, n))))
-}
-
-// grown doubles first n-1 times, up to limit.
-func grown(first, limit time.Duration, n int) time.Duration {
-	d := first
-	for ; n > 1 && d < limit; n-- {
-		d *= 2
-	}
-	return min(d, limit)
-}
-
 // wait is how long a device's next attempt is away after cause, its nth failure in a row.
 func (k *Keeper) wait(cause error, n int) time.Duration {
 	if is[*UnexpectedError](cause) {
-		half := grown(firstUnexpected, maxUnexpected, n) / 2
-		return half + time.Duration(k.rand()*float64(half))
+		half := flight.Grown(firstUnexpected, maxUnexpected, n) / 2
+		return half + flight.Jitter(k.Rand, half)
 	}
-	return max(k.backoff(firstBackoff, maxBackoff, n), k.retryAfter(cause))
+	return max(k.backoff().Wait(n), k.retryAfter(cause))
+}
+
+// backoff is what a device waits after a failure.
+func (k *Keeper) backoff() flight.Backoff {
+	return flight.Backoff{First: firstBackoff, Max: maxBackoff, Rand: k.Rand}
 }
 
 // retryAfter is what LWA asked for, bounded, and a little more: not everybody at once.
@@ -55,12 +46,12 @@ func (k *Keeper) retryAfter(cause error) time.Duration {
 		return 0
 	}
 	d := min(e.RetryAfter, maxRetryAfter)
-	return d + time.Duration(k.rand()*float64(d)/10)
+	return d + flight.Jitter(k.Rand, d/10)
 }
 
 // jitter is about gap: half of it to one and a half.
 func (k *Keeper) jitter(gap time.Duration) time.Duration {
-	return gap/2 + time.Duration(k.rand()*float64(gap))
+	return gap/2 + flight.Jitter(k.Rand, gap)
 }
 
 // longer is the gap after gap, for those who wait for the store.

@@ -22,7 +22,7 @@ type change struct {
 }
 
 // commit stores a change. errAgain: it was no longer ours to make.
-func (f *flight) commit(ctx context.Context, c change) error {
+func (f *renewal) commit(ctx context.Context, c change) error {
 	for gap := firstGap; ; gap = longer(gap) {
 		err := f.try(ctx, c)
 		switch {
@@ -36,7 +36,7 @@ func (f *flight) commit(ctx context.Context, c change) error {
 	}
 }
 
-func (f *flight) try(ctx context.Context, c change) error {
+func (f *renewal) try(ctx context.Context, c change) error {
 	next := clone(f.r)
 	c.apply(next)
 	err := f.k.Store.Put(ctx, next)
@@ -61,7 +61,7 @@ func (f *flight) try(ctx context.Context, c change) error {
 }
 
 // end stores that the grant has ended, and tells so once.
-func (f *flight) end(ctx context.Context, reason string, ours func(*store.Registration) bool) error {
+func (f *renewal) end(ctx context.Context, reason string, ours func(*store.Registration) bool) error {
 	at := f.k.now()
 	leased := f.holdsLease(f.r) // then nobody else can have written just this
 	err := f.commit(ctx, change{
@@ -85,7 +85,7 @@ func (f *flight) end(ctx context.Context, reason string, ours func(*store.Regist
 
 // postpone records a failure with the time of the next attempt, and returns cause. With a
 // failing store that is not recorded; the lease ends by itself.
-func (f *flight) postpone(ctx context.Context, cause error, ours func(*store.Registration) bool) error {
+func (f *renewal) postpone(ctx context.Context, cause error, ours func(*store.Registration) bool) error {
 	wait := f.k.wait(cause, f.r.Failures+1)
 	next := f.k.now().Add(wait)
 	err := f.commit(ctx, change{

@@ -89,7 +89,7 @@ func over(err error) bool {
 // unavailable says when to come back; after zero, in a few jittered seconds.
 func (k *Keeper) unavailable(after time.Duration, err error) *UnavailableError {
 	if after <= 0 {
-		after = k.backoff(firstBackoff, maxBackoff, 1)
+		after = k.backoff().Wait(1)
 	}
 	return &UnavailableError{RetryAfter: max(time.Second, after), Err: err}
 }

@@ -40,7 +40,7 @@ func newGain(ring *seal.Ring, from *store.Registration, used lwa.Secret, token *
 
 // keep stores a gain. Others may have written the record since the lease was, even
 // another's refresh that took our lease over: what is newer stays.
-func (f *flight) keep(ctx context.Context, g *gain) error {
+func (f *renewal) keep(ctx context.Context, g *gain) error {
 	limit := f.k.lease()
 	if f.holdsLease(f.r) {
 		limit = f.r.LeaseUntil.Sub(f.k.now())
@@ -67,7 +67,7 @@ func (f *flight) keep(ctx context.Context, g *gain) error {
 
 // put puts a gain into a record. The refresh token of the record stays where LWA sent
 // none and the record has got another one since.
-func (f *flight) put(r *store.Registration, g *gain) {
+func (f *renewal) put(r *store.Registration, g *gain) {
 	r.AccessToken, r.Expiry = g.access, g.expiry
 	if g.rotated || r.RefreshToken == g.from.RefreshToken {
 		r.RefreshToken = g.refresh

@@ -30,12 +30,11 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/restock-dev/restock/internal/credentials"
 	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/pkg/lwa"
+	"github.com/restock-dev/restock/pkg/lwa/flight"
 )
 
 // Policy says when tokens are refreshed.
@@ -80,12 +79,12 @@ type Keeper struct {
 	// Rand is the source of jitter, in [0, 1); nil: math/rand/v2.
 	Rand func() float64
 
-	flights singleflight.Group // by thing and the token to replace
-	reloads singleflight.Group // of our credentials, by client ID
+	flights flight.Group[landed]            // by thing and the token to replace
+	reloads flight.Group[[]credentials.LWA] // of our credentials
 
 	mu       sync.Mutex
 	working  map[string]lwa.Secret // by client ID: the secret that LWA took last
-	gates    map[string]*gate
+	gates    map[string]*flight.Gate
 	unstored map[string]*gain // by thing
 }
 

@@ -19,7 +19,7 @@ type job struct {
 }
 
 // refresh asks LWA, under a lease, and stores the outcome: two writes, no read.
-func (f *flight) refresh(ctx context.Context) error {
+func (f *renewal) refresh(ctx context.Context) error {
 	j, err := f.prepare(ctx)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (f *flight) refresh(ctx context.Context) error {
 	return f.keep(ctx, g)
 }
 
-func (f *flight) prepare(ctx context.Context) (*job, error) {
+func (f *renewal) prepare(ctx context.Context) (*job, error) {
 	ring, err := f.k.ring(ctx)
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (f *flight) prepare(ctx context.Context) (*job, error) {
 // blocked is what a device gets while nobody asks LWA for it. Where it is one client that
 // LWA refuses, the sweep must still reach the devices of another: the record's turn comes
 // again later.
-func (f *flight) blocked(ctx context.Context, cause error) error {
+func (f *renewal) blocked(ctx context.Context, cause error) error {
 	if is[*CredentialsError](cause) && !f.r.DueAt.IsZero() && !f.r.DueAt.After(f.k.now()) {
 		return f.postpone(ctx, cause, sameTokens(f.r))
 	}
@@ -81,7 +81,7 @@ func (f *flight) blocked(ctx context.Context, cause error) error {
 }
 
 // fail decides what LWA's refusal means, and stores it.
-func (f *flight) fail(ctx context.Context, cause error) error {
+func (f *renewal) fail(ctx context.Context, cause error) error {
 	if refusal(cause) != lwa.InvalidGrant {
 		return f.postpone(ctx, f.k.classify(cause), f.holdsLease)
 	}
@@ -99,7 +99,7 @@ func (f *flight) fail(ctx context.Context, cause error) error {
 
 // holdsLease reports whether nobody has taken over our lease in r. That its time may be
 // over is no matter: who takes it over writes r.
-func (f *flight) holdsLease(r *store.Registration) bool { return r.LeaseOwner == f.owner }
+func (f *renewal) holdsLease(r *store.Registration) bool { return r.LeaseOwner == f.owner }
 
 // sameTokens returns the test whether a record still has the tokens of was.
 func sameTokens(was *store.Registration) func(*store.Registration) bool {
@@ -110,7 +110,7 @@ func sameTokens(was *store.Registration) func(*store.Registration) bool {
 }
 
 // release takes our lease out of r, or one whose time is over.
-func (f *flight) release(r *store.Registration) {
+func (f *renewal) release(r *store.Registration) {
 	if f.holdsLease(r) || f.k.leasedFor(r, f.owner) == 0 {
 		r.LeaseOwner, r.LeaseUntil = "", time.Time{}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/restock-dev/restock/internal/credentials"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/pkg/lwa"
 )
@@ -59,24 +58,15 @@ func (k *Keeper) remember(clientID string, secret lwa.Secret) {
 // reloaded asks the source for all versions of the credentials, once for all who want
 // to know at the same time.
 func (k *Keeper) reloaded(ctx context.Context, clientID string) ([]lwa.Secret, error) {
-	flight := k.reloads.DoChan("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.callTimeout())
-		defer cancel()
-		return k.Credentials.Reload(ctx)
-	})
-	select {
-	case <-ctx.Done():
-		return nil, fmt.Errorf("reloading the LWA client credentials: %w", context.Cause(ctx))
-	case end := <-flight:
-		if end.Err != nil {
-			return nil, fmt.Errorf("reloading the LWA client credentials: %w", end.Err)
-		}
-		var found []lwa.Secret
-		for _, version := range end.Val.([]credentials.LWA) {
-			if version.ClientID == clientID {
-				found = append(found, version.ClientSecret)
-			}
-		}
-		return found, nil
+	versions, _, err := k.reloads.Do(ctx, "", k.callTimeout(), k.Credentials.Reload)
+	if err != nil {
+		return nil, fmt.Errorf("reloading the LWA client credentials: %w", err)
 	}
+	var found []lwa.Secret
+	for _, version := range versions {
+		if version.ClientID == clientID {
+			found = append(found, version.ClientSecret)
+		}
+	}
+	return found, nil
 }

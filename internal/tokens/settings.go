@@ -2,12 +2,12 @@ package tokens
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/pkg/lwa"
+	"github.com/restock-dev/restock/pkg/lwa/flight"
 )
 
 const (
@@ -36,13 +36,6 @@ func (k *Keeper) now() time.Time {
 }
 
 func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
-
-func (k *Keeper) rand() float64 {
-	if k.Rand != nil {
-		return k.Rand()
-	}
-	return rand.Float64() //nolint:gosec // jitter is no secret
-}
 
 func (k *Keeper) callTimeout() time.Duration { return orDefault(k.CallTimeout, defaultCall) }
 func (k *Keeper) margin() time.Duration      { return orDefault(k.Margin, defaultMargin) }
@@ -90,7 +83,7 @@ func (k *Keeper) leasedFor(r *store.Registration, owner string) time.Duration {
 // all there is to do is to record the end of a grant without refresh token. A token
 // of a short life is refreshed at half of it.
 func (k *Keeper) schedule(r *store.Registration) {
-	ahead := aheadOf + time.Duration(k.rand()*float64(spread))
+	ahead := aheadOf + flight.Jitter(k.Rand, spread)
 	if !r.Renewable() {
 		ahead = 0
 	}

@@ -31,25 +31,20 @@ type landed struct {
 func (k *Keeper) replace(ctx context.Context, r *store.Registration) (lwa.Secret, error) {
 	seen := clone(r)
 	until, _ := ctx.Deadline()
-	arrival := k.flights.DoChan(r.Thing+"\x00"+r.AccessToken, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.flightLimit())
-		defer cancel()
-		f := &flight{k: k, r: seen, old: seen.AccessToken, owner: rand.Text(), until: until}
+	end, arrived, err := k.flights.Do(ctx, r.Thing+"\x00"+r.AccessToken, k.flightLimit(), func(ctx context.Context) (landed, error) {
+		f := &renewal{k: k, r: seen, old: seen.AccessToken, owner: rand.Text(), until: until}
 		token, err := f.run(ctx)
 		return landed{f.r, token}, err
 	})
-	select {
-	case <-ctx.Done():
-		return lwa.Secret{}, k.unavailable(0, context.Cause(ctx))
-	case end := <-arrival:
-		l := end.Val.(landed)
-		*r = *clone(l.record)
-		return l.token, end.Err
+	if !arrived {
+		return lwa.Secret{}, k.unavailable(0, err)
 	}
+	*r = *clone(end.record)
+	return end.token, err
 }
 
-// flight replaces one access token of one record.
-type flight struct {
+// renewal replaces one access token of one record.
+type renewal struct {
 	k     *Keeper
 	r     *store.Registration // as last read or written
 	old   string              // the sealed token to replace
@@ -68,7 +63,7 @@ const (
 )
 
 // timeLeft is how long a call to LWA may take, or an error where one must not begin.
-func (f *flight) timeLeft() (time.Duration, error) {
+func (f *renewal) timeLeft() (time.Duration, error) {
 	left := f.k.lease()
 	if !f.until.IsZero() {
 		left = min(left, time.Until(f.until))
@@ -80,7 +75,7 @@ func (f *flight) timeLeft() (time.Duration, error) {
 }
 
 // run looks at the record until it holds a new token, or until it is clear why not.
-func (f *flight) run(ctx context.Context) (lwa.Secret, error) {
+func (f *renewal) run(ctx context.Context) (lwa.Secret, error) {
 	for gap := firstGap; ; gap = longer(gap) {
 		if err := usable(f.r); err != nil {
 			return lwa.Secret{}, err
@@ -99,7 +94,7 @@ func (f *flight) run(ctx context.Context) (lwa.Secret, error) {
 
 // step brings the record one step further: it ends a grant that can't be refreshed, waits
 // for another's refresh, or refreshes.
-func (f *flight) step(ctx context.Context, gap time.Duration) error {
+func (f *renewal) step(ctx context.Context, gap time.Duration) error {
 	if !f.r.Renewable() {
 		return f.end(ctx, store.ReasonNoRefreshToken, sameTokens(f.r))
 	}
@@ -116,7 +111,7 @@ func (f *flight) step(ctx context.Context, gap time.Duration) error {
 }
 
 // read gets the newest record.
-func (f *flight) read(ctx context.Context) error {
+func (f *renewal) read(ctx context.Context) error {
 	newest := &store.Registration{Thing: f.r.Thing}
 	if err := f.k.Store.Get(ctx, newest); err != nil {
 		return f.k.storeError("reading", f.r.Thing, err)
@@ -126,7 +121,7 @@ func (f *flight) read(ctx context.Context) error {
 }
 
 // claim writes our lease, on condition that nobody has written anything since r was read.
-func (f *flight) claim(ctx context.Context) error {
+func (f *renewal) claim(ctx context.Context) error {
 	next := clone(f.r)
 	next.LeaseOwner, next.LeaseUntil = f.owner, f.k.now().Add(f.k.lease())
 	err := f.k.Store.Put(ctx, next)

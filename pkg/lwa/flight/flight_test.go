@@ -1,0 +1,164 @@
+package flight_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/restock-dev/restock/pkg/lwa/flight"
+)
+
+func TestGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g flight.Group[string]
+		calls := 0
+		call := func(ctx context.Context) (string, error) {
+			calls++
+			if ctx.Value(key{}) != "first" {
+				t.Error("the call has not the values of the first caller's context")
+			}
+			time.Sleep(time.Second)
+			return "answer", ctx.Err()
+		}
+		first, giveUp := context.WithCancelCause(context.WithValue(t.Context(), key{}, "first"))
+		why := errors.New("had enough")
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if v, landed, err := g.Do(first, "k", time.Minute, call); v != "" || landed || !errors.Is(err, why) {
+				t.Errorf("who gave up got %q, %t, %v", v, landed, err)
+			}
+		})
+		synctest.Wait()
+		for range 10 {
+			wg.Go(func() {
+				if v, landed, err := g.Do(t.Context(), "k", time.Minute, call); v != "answer" || !landed || err != nil {
+					t.Errorf("got %q, %t, %v", v, landed, err)
+				}
+			})
+		}
+		giveUp(why)
+		wg.Wait()
+		if calls != 1 {
+			t.Errorf("%d calls, want 1", calls)
+		}
+	})
+}
+
+type key struct{}
+
+func TestGroupKeepsKeysApartAndEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g flight.Group[error]
+		var wg sync.WaitGroup
+		for _, k := range []string{"a", "b"} {
+			wg.Go(func() {
+				start := time.Now()
+				v, landed, err := g.Do(t.Context(), k, 5*time.Second, func(ctx context.Context) (error, error) {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				})
+				if v != nil || !landed || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 5*time.Second {
+					t.Errorf("%v, %t, %v after %v", v, landed, err, time.Since(start))
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	half := func() float64 { return 0.5 }
+	b := flight.Backoff{First: 4 * time.Second, Max: time.Minute, Rand: half}
+	for n, want := range map[int]time.Duration{0: 2, 1: 2, 2: 4, 3: 8, 4: 16, 5: 30, 6: 30, 1000000: 30} {
+		if got := b.Wait(n); got != want*time.Second {
+			t.Errorf("after %d failures: %v, want %v", n, got, want*time.Second)
+		}
+	}
+	if got := (flight.Backoff{}).Wait(1); got != time.Second {
+		t.Errorf("zero Backoff: %v, want at least a second", got)
+	}
+	b.Rand = nil
+	for range 100 {
+		if got := b.Wait(5); got < time.Second || got > time.Minute {
+			t.Errorf("at random: %v", got)
+		}
+	}
+}
+
+func TestGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var turned []bool
+		g := &flight.Gate{
+			Limit: 2, Backoff: flight.Backoff{First: 10 * time.Second, Max: time.Minute, Rand: func() float64 { return 0.5 }},
+			Turned: func(_ context.Context, until time.Time) { turned = append(turned, !until.IsZero()) },
+		}
+		enter := func() *flight.Ticket {
+			t.Helper()
+			ticket, wait, err := g.Enter(t.Context())
+			if ticket == nil {
+				t.Fatalf("shut for %v, %v", wait, err)
+			}
+			return ticket
+		}
+		leave := func(ticket *flight.Ticket, v flight.Verdict, after time.Duration) {
+			ticket.Leave(t.Context(), v, after)
+		}
+
+		one, two, late := enter(), enter(), enter()
+		leave(one, flight.Fails, 0)
+		leave(one, flight.Fails, 0) // counts once
+		if g.Shut() != 0 {
+			t.Error("shut after one failure of two")
+		}
+		leave(two, flight.Fails, 0)
+		leave(late, flight.Fails, time.Hour) // began before it was shut
+		if wait := g.Shut(); wait != 5*time.Second {
+			t.Errorf("shut for %v, want 5 s", wait)
+		}
+		if ticket, wait, err := g.Enter(t.Context()); ticket != nil || wait != 5*time.Second || err != nil {
+			t.Errorf("Enter() = %v, %v, %v", ticket, wait, err)
+		}
+		time.Sleep(4500 * time.Millisecond)
+		if wait := g.Shut(); wait != time.Second {
+			t.Errorf("half a second before it opens: %v, want a whole second", wait)
+		}
+
+		time.Sleep(500 * time.Millisecond)
+		probe := enter() // one tries for all
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() {
+				if ticket, wait, _ := g.Enter(t.Context()); ticket != nil || wait != 30*time.Second {
+					t.Errorf("after the probe: %v, %v, want shut for its 30 s", ticket, wait)
+				}
+			})
+		}
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			if _, _, err := g.Enter(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("error = %v, want the deadline", err)
+			}
+		})
+		time.Sleep(time.Second)
+		leave(probe, flight.Fails, 30*time.Second)
+		wg.Wait()
+
+		time.Sleep(30 * time.Second)
+		leave(enter(), flight.Silent, 0) // didn't try after all
+		leave(enter(), flight.Works, 0)
+		if g.Shut() != 0 {
+			t.Error("still shut after a success")
+		}
+		leave(enter(), flight.Fails, 0)
+		if g.Shut() != 0 {
+			t.Error("failures before a success count")
+		}
+		if len(turned) != 2 || !turned[0] || turned[1] {
+			t.Errorf("turned = %v, want shut once and opened once", turned)
+		}
+	})
+}
