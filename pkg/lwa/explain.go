@@ -16,9 +16,12 @@ func Explain(err error) string {
 	var answer *Error
 	var silence *TransportError
 	var audience *AudienceError
+	var hook *HookError
 	switch {
 	case errors.As(err, &held):
 		return Explain(held.Err)
+	case errors.As(err, &hook):
+		return "A new token was fetched, but what has to be told of it, a store for instance, failed: repair that. The token is kept in memory, and handed out once it is taken over."
 	case errors.As(err, &answer):
 		return answer.explain()
 	case errors.As(err, &silence):

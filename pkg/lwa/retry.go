@@ -24,6 +24,7 @@ func Retry(err error) (after time.Duration, ok bool) {
 	var held *HeldBackError
 	var answer *Error
 	var silence *TransportError
+	var hook *HookError
 	switch {
 	case errors.As(err, &held):
 		_, ok = Retry(held.Err)
@@ -32,6 +33,8 @@ func Retry(err error) (after time.Duration, ok bool) {
 		return answer.retry()
 	case errors.As(err, &silence):
 		return silence.retry()
+	case errors.As(err, &hook):
+		return retryWait, true
 	}
 	return 0, false
 }

@@ -1,0 +1,99 @@
+package lwa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/restock-dev/restock/pkg/lwa/flight"
+)
+
+// renew has one token fetched for all who ask meanwhile.
+func (s *TokenSource) renew(ctx context.Context) (*Token, error) {
+	if wait := s.closedFor(); wait > 0 {
+		return nil, &HeldBackError{Err: *s.failure.Load(), RetryAfter: wait}
+	}
+	t, landed, err := s.flights.Do(ctx, "", s.limit(), s.fly)
+	if !landed {
+		return nil, fmt.Errorf("lwa: waiting for a token: %w", err)
+	}
+	return t, err
+}
+
+// fly gets the next token and notes how that went.
+func (s *TokenSource) fly(ctx context.Context) (*Token, error) {
+	h := s.load()
+	if s.now().UnixNano() < h.fresh {
+		return h.token, nil // the flight before this one got it
+	}
+	ticket, wait, err := s.theGate().Enter(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case ticket == nil:
+		return nil, &HeldBackError{Err: *s.failure.Load(), RetryAfter: wait}
+	}
+	t, err := s.obtain(ctx, h.token)
+	if err != nil {
+		s.failure.Store(&err)
+		ticket.Leave(ctx, flight.Fails, s.pause(err))
+		if s.Failed != nil {
+			s.Failed(ctx, err)
+		}
+		return nil, err
+	}
+	s.current.Store(s.fetched(t))
+	ticket.Leave(ctx, flight.Works, 0)
+	return t, nil
+}
+
+// obtain fetches a token, unless one is left that Changed has not taken over, and has
+// Changed take it over.
+func (s *TokenSource) obtain(ctx context.Context, last *Token) (*Token, error) {
+	t := s.pending
+	if t == nil || !s.now().Before(t.Expiry.Add(-safetyMargin)) {
+		if t != nil {
+			last = t
+		}
+		var err error
+		if t, err = s.fetch(ctx, last); err != nil {
+			return nil, err
+		}
+	}
+	if s.Changed != nil {
+		s.pending = t
+		ctx, cancel := context.WithTimeout(ctx, s.callTimeout())
+		defer cancel()
+		if err := s.Changed(ctx, t); err != nil {
+			return nil, &HookError{err}
+		}
+		s.pending = nil
+	}
+	return t, nil
+}
+
+var errUselessFetch = errors.New("lwa: Fetch returned a token that is empty or has expired")
+
+func (s *TokenSource) fetch(ctx context.Context, last *Token) (*Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.callTimeout())
+	defer cancel()
+	t, err := s.Fetch(ctx, last)
+	switch {
+	case err != nil:
+		return nil, err
+	case t == nil || t.AccessToken.IsZero() || !s.now().Before(t.Expiry):
+		return nil, errUselessFetch
+	}
+	return t, nil
+}
+
+// pause is how long nobody asks after err at least.
+func (s *TokenSource) pause(err error) time.Duration {
+	var e *Error
+	if errors.As(err, &e) && !e.Temporary() || errors.Is(err, ErrNoRefreshToken) {
+		return orDefault(s.CoolDown, defaultCoolDown)
+	}
+	after, _ := Retry(err)
+	return after
+}

@@ -1,0 +1,63 @@
+package lwa
+
+import (
+	"context"
+)
+
+// Token returns an access token that works for at least some seconds. As long as nothing
+// has to be renewed it takes no lock, allocates nothing, and doesn't look at ctx; else it
+// waits until ctx ends. The token is shared, and must not be changed.
+//
+// Errors: those of Fetch; [*HookError]; [*HeldBackError] for a while after any of them; the
+// cause of ctx.
+func (s *TokenSource) Token(ctx context.Context) (*Token, error) {
+	if h := s.current.Load(); h != nil && s.now().UnixNano() < h.renewAt.Load() {
+		return h.token, nil
+	}
+	return s.tokenSlowly(ctx)
+}
+
+func (s *TokenSource) tokenSlowly(ctx context.Context) (*Token, error) {
+	h, now := s.load(), s.now().UnixNano()
+	if now < h.last {
+		s.renewBehind(ctx, h, now)
+		return h.token, nil
+	}
+	t, err := s.renew(ctx)
+	if err != nil && s.now().UnixNano() < h.expiry {
+		return h.token, nil // it may still arrive in time
+	}
+	return t, err
+}
+
+// Reject says that an API refused the access token: it is not handed out again. It
+// reports whether the next Token gets another one; not where that one has been fetched in
+// the last CoolDown, and so will hardly be better.
+func (s *TokenSource) Reject(accessToken Secret) bool {
+	h := s.load()
+	switch {
+	case h.token == nil || !h.token.AccessToken.Equal(accessToken):
+		return true // there is another one, or none
+	case s.now().UnixNano() < h.since+int64(orDefault(s.CoolDown, defaultCoolDown)):
+		return false
+	}
+	s.current.CompareAndSwap(h, spent(h.token))
+	return true
+}
+
+// renewBehind renews in the background. Only one of the callers begins it.
+func (s *TokenSource) renewBehind(ctx context.Context, h *held, now int64) {
+	at := h.renewAt.Load()
+	if at > now || !h.renewAt.CompareAndSwap(at, now+int64(s.limit())) {
+		return
+	}
+	if wait := s.closedFor(); wait > 0 {
+		h.renewAt.Store(now + int64(wait))
+		return
+	}
+	go func() {
+		if _, err := s.renew(context.WithoutCancel(ctx)); err != nil {
+			h.renewAt.Store(s.now().Add(s.closedFor()).UnixNano())
+		}
+	}()
+}
