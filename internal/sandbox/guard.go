@@ -21,7 +21,8 @@ func (s *Sandbox) Handler(hosts ...string) http.Handler {
 			web.WriteProblem(w, web.New(web.CodeBadField, "the sandbox answers to localhost and to addresses, not to this host name"))
 		case path == "/" || strings.HasPrefix(path, "/sandbox/"):
 			control.ServeHTTP(w, r)
-		case strings.HasPrefix(path, "/ap/"), strings.HasPrefix(path, "/auth/"), strings.HasPrefix(path, "/user/"):
+		case strings.HasPrefix(path, "/ap/"), strings.HasPrefix(path, "/auth/"), strings.HasPrefix(path, "/user/"),
+			strings.HasPrefix(path, "/us/"), strings.HasPrefix(path, "/api/appstore/"):
 			s.LWA.ServeHTTP(w, r)
 		default: // not behind a ServeMux: a slot may be called ".."
 			s.DRS.ServeHTTP(w, r)

@@ -62,9 +62,8 @@ func (s *Server) readAuthorization(q *request, query string) (*authorization, *r
 
 // read checks everything that a redirect can complain about.
 func (a *authorization) read(q *request, params url.Values) *refusal {
-	if name := twice(params); name != "" {
-		r := invalidParam(name)
-		return &r
+	if bad := q.repeated(params); bad != nil {
+		return bad
 	}
 	for _, name := range []string{"response_type", "scope"} {
 		if params.Get(name) == "" {
@@ -74,6 +73,9 @@ func (a *authorization) read(q *request, params url.Values) *refusal {
 	}
 	if params.Get("response_type") != "code" {
 		return &refusal{400, "unsupported_response_type", "The response type is not supported by the authorization server", ""}
+	}
+	if !a.client.may(typeCode) {
+		return &unauthorizedClient
 	}
 	var ok bool
 	if a.scopes, ok = readScopes(params.Get("scope"), a.client.Scopes); !ok {
@@ -118,9 +120,7 @@ func (s *Server) decide(q *request, a *authorization, v Visitor) reply {
 	if v.Deny {
 		return a.refuse(q, notPermitted)
 	}
-	granted := slices.DeleteFunc(slices.Clone(a.scopes), func(scope string) bool {
-		return slices.Contains(a.data.voluntary, scope) && (v.dropVoluntary || slices.Contains(v.Untick, scope))
-	})
+	granted := v.agrees(a.scopes, a.data)
 	if len(granted) == 0 {
 		return a.refuse(q, notPermitted)
 	}
@@ -134,36 +134,50 @@ func (s *Server) decide(q *request, a *authorization, v Visitor) reply {
 	return a.redirect(q, url.Values{"code": {text}, "scope": {strings.Join(granted, " ")}}, "code issued")
 }
 
+// agrees returns the scopes that the visitor grants.
+func (v Visitor) agrees(scopes []string, data scopeData) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(scope string) bool {
+		return slices.Contains(data.voluntary, scope) && (v.dropVoluntary || slices.Contains(v.Untick, scope))
+	})
+}
+
 // grant makes a grant and its code.
 func (s *Server) grant(q *request, a *authorization, customer string, granted []string) (Grant, string, *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	who := s.st.signedIn()
-	if customer != "" {
-		who = s.st.customer(customer)
-	}
-	if who == nil {
-		return Grant{}, "", &notPermitted
-	}
-	if room, err := s.makeRoom(q.now); err != nil || !room {
-		return Grant{}, "", &refusal{503, "temporarily_unavailable", "The sandbox holds as many grants as it can", ""}
+	g, bad := s.newGrant(q, typeCode, a.client.ID, customer, granted, a.data)
+	if bad != nil {
+		return Grant{}, "", bad
 	}
 	text := newCode()
-	g := &grant{
-		Grant: Grant{
-			ID: newGrantID(), ClientID: a.client.ID, Customer: who.UserID, Scopes: granted,
-			ScopeData: a.data.raw, DeviceModel: a.data.model, Serial: a.data.serial,
-			TestDevice: a.data.test, NonLive: a.data.nonLive, At: q.now,
-		},
-		Code: code{
-			Digest: digestOf(text), RedirectURL: a.redirectURL, Challenge: a.challenge, Method: a.method,
-			Expiry: q.now.Add(time.Duration(q.sw.CodeLife)),
-		},
+	g.Code = code{
+		Digest: digestOf(text), RedirectURL: a.redirectURL, Challenge: a.challenge, Method: a.method,
+		Expiry: q.now.Add(time.Duration(q.sw.CodeLife)),
 	}
 	if err := s.commit(s.grantChange(g)); err != nil {
 		return Grant{}, "", &serverTrouble
 	}
 	return g.view(), text, nil
+}
+
+// newGrant makes the grant that a customer has agreed to, "" being who is signed in.
+// s.mu is held.
+func (s *Server) newGrant(q *request, kind, clientID, customer string, scopes []string, data scopeData) (*grant, *refusal) {
+	who := s.st.signedIn()
+	if customer != "" {
+		who = s.st.customer(customer)
+	}
+	if who == nil {
+		return nil, &notPermitted
+	}
+	if room, err := s.makeRoom(q.now); err != nil || !room {
+		return nil, &full
+	}
+	return &grant{Grant: Grant{
+		ID: newGrantID(), Type: kind, ClientID: clientID, Customer: who.UserID, Scopes: scopes,
+		ScopeData: data.raw, DeviceModel: data.model, Serial: data.serial,
+		TestDevice: data.test, NonLive: data.nonLive, At: q.now,
+	}}, nil
 }
 
 // refuse sends the browser back with an error.

@@ -16,6 +16,7 @@ const consentLife = 10 * time.Minute
 
 // consentView is what the page shows.
 type consentView struct {
+	Action        string // where the form goes
 	Client        string
 	Model, Serial string
 	Test, NonLive bool
@@ -24,8 +25,9 @@ type consentView struct {
 	SignedIn      string
 
 	// The page brings the request back, signed: nobody can post a consent that no
-	// page has asked for, and the server needs to remember none.
-	Query, Expires, Signature string
+	// page has asked for, and the server needs to remember none. Of a device it is the
+	// user code that comes back.
+	Query, UserCode, Expires, Signature string
 }
 
 type scopeView struct {
@@ -35,14 +37,18 @@ type scopeView struct {
 
 // consentPage asks the customer.
 func (s *Server) consentPage(q *request, a *authorization) reply {
-	v := consentView{
-		Client: a.client.Name, Model: a.data.model, Serial: a.data.serial, Test: a.data.test, NonLive: a.data.nonLive,
-		Customers: s.Customers(), Query: a.query,
-		Expires: strconv.FormatInt(q.now.Add(consentLife).Unix(), 10),
-	}
-	v.Signature = s.sign(v.Expires, v.Query)
-	for _, scope := range a.scopes {
-		v.Scopes = append(v.Scopes, scopeView{scope, scopes[scope], slices.Contains(a.data.voluntary, scope)})
+	v := consentView{Action: "oa/consent", Query: a.query}
+	return s.ask(q, v, a.client, a.scopes, a.data, v.Query)
+}
+
+// ask fills in the page and signs what it is about.
+func (s *Server) ask(q *request, v consentView, k *client, asked []string, data scopeData, about ...string) reply {
+	v.Client, v.Model, v.Serial, v.Test, v.NonLive = k.Name, data.model, data.serial, data.test, data.nonLive
+	v.Customers = s.Customers()
+	v.Expires = strconv.FormatInt(q.now.Add(consentLife).Unix(), 10)
+	v.Signature = s.sign(append([]string{v.Expires}, about...)...)
+	for _, scope := range asked {
+		v.Scopes = append(v.Scopes, scopeView{scope, scopes[scope], slices.Contains(data.voluntary, scope)})
 	}
 	s.mu.Lock()
 	if c := s.st.signedIn(); c != nil {
@@ -57,32 +63,51 @@ func (s *Server) consented(q *request) reply {
 	if q.bad != nil {
 		return *s.badRequestPage("Malformed request", nil)
 	}
-	query, expires := q.params.Get("request"), q.params.Get("expires")
-	until, err := strconv.ParseInt(expires, 10, 64)
-	if err != nil || !hmac.Equal([]byte(s.sign(expires, query)), []byte(q.params.Get("signature"))) {
-		return *s.badRequestPage("This answer belongs to no question of ours. Please sign in again from the start.", nil)
-	}
-	if q.now.Unix() >= until {
-		return *s.badRequestPage("This page has waited too long. Please sign in again from the start.", nil)
+	query := q.params.Get("request")
+	if bad := s.checkAnswer(q, query); bad != nil {
+		return *bad
 	}
 	a, bad := s.readAuthorization(q, query)
 	if bad != nil {
 		return *bad
 	}
+	v, bad := s.visitor(q, a.data)
+	if bad != nil {
+		return *bad
+	}
+	return s.decide(q, a, v)
+}
+
+// checkAnswer checks that the page has asked what is answered, and not long ago.
+func (s *Server) checkAnswer(q *request, about ...string) *reply {
+	expires := q.params.Get("expires")
+	until, err := strconv.ParseInt(expires, 10, 64)
+	signature := s.sign(append([]string{expires}, about...)...)
+	if err != nil || !hmac.Equal([]byte(signature), []byte(q.params.Get("signature"))) {
+		return s.badRequestPage("This answer belongs to no question of ours. Please sign in again from the start.", nil)
+	}
+	if q.now.Unix() >= until {
+		return s.badRequestPage("This page has waited too long. Please sign in again from the start.", nil)
+	}
+	return nil
+}
+
+// visitor reads what the customer has answered.
+func (s *Server) visitor(q *request, data scopeData) (Visitor, *reply) {
 	v := Visitor{Customer: q.params.Get("customer")}
 	switch q.params.Get("decision") {
 	case "allow":
 	case "deny":
 		v.Deny = true
 	default:
-		return *s.badRequestPage("Please choose Allow or Deny.", nil)
+		return v, s.badRequestPage("Please choose Allow or Deny.", nil)
 	}
-	for _, scope := range a.data.voluntary {
+	for _, scope := range data.voluntary {
 		if !slices.Contains(q.params["scope"], scope) {
 			v.Untick = append(v.Untick, scope)
 		}
 	}
-	return s.decide(q, a, v)
+	return v, nil
 }
 
 func (s *Server) sign(parts ...string) string {

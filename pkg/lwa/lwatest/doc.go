@@ -7,15 +7,45 @@
 // two customers, and [Server.Client] is an [lwa.Client] ready to talk to it.
 // [Server.Visit] plays the customer's browser:
 //
-//	srv := lwatest.NewServer(t, lwatest.Options{})
+//	srv := lwatest.NewServer(t)
 //	client := srv.Client()
 //	page, _ := client.AuthCodeURL(lwa.AuthRequest{State: "s", Scopes: []string{"profile"}})
 //	back, _ := srv.Visit(page, lwatest.Visitor{})
 //	token, err := client.Exchange(ctx, back.Query().Get("code"), lwa.Secret{})
 //
+// Any other client works as well: give it [Server.URL] in place of
+// https://api.amazon.com, and that with /ap/oa in place of
+// https://www.amazon.com/ap/oa.
+//
 // A Server is an [http.Handler] too: [New] makes one that doesn't listen, to be put
 // behind any other server, or to be called in memory through [Server.Transport], which
 // also works inside a testing/synctest bubble.
+//
+// # What it serves
+//
+//	GET  /ap/oa                    asks the customer for consent, sends back a code
+//	POST /auth/o2/token            authorization_code, refresh_token, client_credentials, device_code
+//	POST /auth/o2/create/codepair  a device code, and a user code to show
+//	GET  /us/code                  where the customer enters the user code
+//	GET  /auth/o2/tokeninfo        whose an access token is, and for which client
+//	GET  /user/profile             what the scopes profile, profile:user_id and postal_code tell
+//	any  /api/appstore/…           an API behind it: 403 "Request is not authorized." without a token that works
+//
+// Amazon's own pages write some paths with /auth/O2/; both spellings work. Every answer
+// has an x-amzn-RequestId.
+//
+// # The grants
+//
+// A sign-in in the browser ends with authorization_code: with the client secret, with a
+// PKCE verifier, with both, or with neither, which gives no refresh token.
+//
+// With client_credentials a client asks for itself, for any of [Client.OwnScopes]: its
+// token begins with Atc|, and there is no refresh token.
+//
+// A device without a browser asks for a code pair, shows the user code, and polls with
+// device_code. That is Amazon's own form, older than RFC 8628 and different: the
+// request has response_type=device_code, and a poll brings back both codes and no
+// client. [Server.EnterCode] plays the customer.
 //
 // # What it is strict about
 //
@@ -40,7 +70,8 @@
 //
 // [Server.Journal] lists what was asked and how it was answered, without any secret,
 // code or token. [Server.Calls] counts. [Server.Lookup] leads from an access token to
-// its grant, for servers that stand in for the APIs behind it.
+// its grant, for servers that stand in for the APIs behind it, and
+// [Server.RequireToken] is a start for one.
 //
 // # Keeping it
 //

@@ -2,8 +2,12 @@ package lwatest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"time"
 
 	"github.com/restock-dev/restock/pkg/lwa"
@@ -101,6 +105,85 @@ func ExampleServer_Lookup() {
 	// Output:
 	// ACME-VAC-1 SN0001 [dash:replenish] true
 	// 1 <nil> false
+}
+
+// A device without a browser shows a code; its customer enters it elsewhere.
+func ExampleServer_EnterCode() {
+	srv := example()
+	client := &http.Client{Transport: srv.Transport()}
+	base := srv.Endpoint().APIURL
+	answer, err := client.PostForm(base+"/auth/o2/create/codepair", url.Values{
+		"response_type": {"device_code"}, "client_id": {srv.Client().ClientID}, "scope": {"profile"},
+	})
+	if err != nil {
+		panic(err)
+	}
+	var pair struct {
+		UserCode   string `json:"user_code"`
+		DeviceCode string `json:"device_code"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&pair); err != nil {
+		panic(err)
+	}
+	poll := func() {
+		answer, err := client.PostForm(base+"/auth/o2/token", url.Values{
+			"grant_type": {"device_code"}, "device_code": {pair.DeviceCode}, "user_code": {pair.UserCode},
+		})
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(answer.StatusCode)
+	}
+
+	poll() // nobody has answered yet
+	if err := srv.EnterCode(pair.UserCode, lwatest.Visitor{}); err != nil {
+		fmt.Println(err)
+	}
+	poll()
+	for _, e := range srv.Journal() {
+		fmt.Println(e.Route, e.GrantType, e.Outcome)
+	}
+	// Output:
+	// 400
+	// 200
+	// codepair  code pair issued
+	// token device_code authorization_pending
+	// verify  agreed
+	// token device_code issued
+}
+
+// A client that asks for itself, and an API that takes its token for an hour.
+func ExampleServer_RequireToken() {
+	srv := example()
+	api := srv.RequireToken("appstore::apps:readwrite", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "your apps")
+	}))
+	me := srv.Client()
+	answer, err := (&http.Client{Transport: srv.Transport()}).PostForm(me.Endpoint.APIURL+"/auth/o2/token", url.Values{
+		"grant_type": {"client_credentials"}, "scope": {"appstore::apps:readwrite"},
+		"client_id": {me.ClientID}, "client_secret": {me.ClientSecret.Reveal()},
+	})
+	if err != nil {
+		panic(err)
+	}
+	var token struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&token); err != nil {
+		panic(err)
+	}
+	call := func() {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+token.AccessToken)
+		api.ServeHTTP(w, r)
+		fmt.Println(w.Code, w.Body)
+	}
+	call()
+	srv.Clock().Advance(time.Hour)
+	call()
+	// Output:
+	// 200 your apps
+	// 403 {"message":"Request is not authorized."}
 }
 
 // What is saved as it changes is all that the next process needs.

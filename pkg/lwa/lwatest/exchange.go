@@ -16,8 +16,11 @@ func (s *Server) exchange(q *request) (reply, *refusal) {
 		return reply{}, bad
 	}
 	k, proven, bad := s.authenticate(q)
-	if bad != nil {
+	switch {
+	case bad != nil:
 		return reply{}, bad
+	case !k.may(typeCode):
+		return reply{}, &unauthorizedClient
 	}
 	text := q.params.Get("code")
 	if len(text) < minCode || len(text) > maxCode {

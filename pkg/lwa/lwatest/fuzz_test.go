@@ -14,6 +14,9 @@ import (
 func FuzzToken(f *testing.F) {
 	f.Add(form, exchangeForm("ANdNAVhyhqirUelHGEHA").Encode())
 	f.Add(form, refreshForm("Atzr|x").Encode())
+	f.Add(form, clientForm("client_secret", "wrong").Encode())
+	f.Add(form, "grant_type=device_code&device_code=74tq5miHKB&user_code=94238")
+	f.Add("application/json", `{"grant_type":"client_credentials","scope":["x"],"client_id":"`+clientID+`"}`)
 	f.Add("application/json", `{"grant_type":"refresh_token","refresh_token":"x","client_id":"`+clientID+`"}`)
 	f.Add("application/json", `{"grant_type":["refresh_token"],"code":null}`)
 	f.Add(form, "grant_type=authorization_code&code=%00&client_id=%ff")

@@ -8,11 +8,14 @@ import (
 )
 
 // Grant is one customer's consent to one client, for one device where the scope is
-// about one.
+// about one; or what a client was granted for itself.
 type Grant struct {
-	ID       string   `json:"id"`
+	ID string `json:"id"`
+	// Type is the grant type that it began with: authorization_code, device_code or
+	// client_credentials.
+	Type     string   `json:"type"`
 	ClientID string   `json:"client_id"`
-	Customer string   `json:"customer"` // the user ID
+	Customer string   `json:"customer"` // the user ID; "" with client_credentials
 	Scopes   []string `json:"scopes"`
 	// ScopeData is what the client sent with the request; nil: nothing.
 	ScopeData json.RawMessage `json:"scope_data,omitempty"`
@@ -22,9 +25,9 @@ type Grant struct {
 	Serial      string `json:"serial"`
 	TestDevice  bool   `json:"test_device"`
 	NonLive     bool   `json:"non_live"`
-	// At is when the customer agreed.
+	// At is when the customer agreed, or the client first asked for itself.
 	At time.Time `json:"at"`
-	// Exchanged says that the code was traded for tokens.
+	// Exchanged says that tokens were issued.
 	Exchanged bool `json:"exchanged"`
 	// Expiry is that of the newest access token, from Lookup that of the token looked
 	// up; zero: there was none.
@@ -43,6 +46,8 @@ type grant struct {
 	Secret bool
 	// Refresh are the refresh tokens that work, the oldest first.
 	Refresh []digest
+	// Issued counts the access tokens; those before Oldest work no more.
+	Issued, Oldest int64
 }
 
 // code is an authorization code and what it was asked for with.
@@ -61,7 +66,7 @@ func (st *state) setGrant(g *grant) {
 		for _, d := range old.Refresh {
 			delete(st.refresh, d)
 		}
-	} else {
+	} else if g.Type == typeCode {
 		st.codes[g.Code.Digest] = g.ID
 		st.codeQueue = append(st.codeQueue, g.Code.Digest)
 		if len(st.codeQueue) > maxCodes {
@@ -69,10 +74,24 @@ func (st *state) setGrant(g *grant) {
 			st.codeQueue = st.codeQueue[1:]
 		}
 	}
+	if key := g.ownKey(); g.Type == typeClient && g.Revoked.IsZero() {
+		st.own[key] = g.ID
+	} else if st.own[key] == g.ID {
+		delete(st.own, key)
+	}
 	for _, d := range g.Refresh {
 		st.refresh[d] = g.ID
 	}
 	st.grants[g.ID] = g
+}
+
+// dropGrant forgets a grant.
+func (st *state) dropGrant(g *grant) {
+	delete(st.grants, g.ID)
+	delete(st.codes, g.Code.Digest)
+	if key := g.ownKey(); st.own[key] == g.ID {
+		delete(st.own, key)
+	}
 }
 
 func (s *Server) grantChange(g *grant) change {
@@ -93,10 +112,7 @@ func (s *Server) makeRoom(now time.Time) (bool, error) {
 	var drop []change
 	for id, g := range s.st.grants {
 		if g.spent(now) {
-			drop = append(drop, change{key: keyGrant + id, apply: func() {
-				delete(s.st.grants, id)
-				delete(s.st.codes, g.Code.Digest)
-			}})
+			drop = append(drop, change{key: keyGrant + id, apply: func() { s.st.dropGrant(g) }})
 		}
 	}
 	return len(drop) > 0, s.commit(drop...)
@@ -114,6 +130,7 @@ func (g *grant) view() Grant {
 // Match selects grants. A zero field matches every grant, so the zero Match is all.
 type Match struct {
 	ID          string `json:"id,omitempty"`
+	Type        string `json:"type,omitempty"`
 	ClientID    string `json:"client_id,omitempty"`
 	Customer    string `json:"customer,omitempty"`
 	DeviceModel string `json:"device_model,omitempty"`
@@ -122,7 +139,7 @@ type Match struct {
 
 func (m Match) matches(g *grant) bool {
 	either := func(want, have string) bool { return want == "" || want == have }
-	return either(m.ID, g.ID) && either(m.ClientID, g.ClientID) && either(m.Customer, g.Customer) &&
+	return either(m.ID, g.ID) && either(m.Type, g.Type) && either(m.ClientID, g.ClientID) && either(m.Customer, g.Customer) &&
 		either(m.DeviceModel, g.DeviceModel) && either(m.Serial, g.Serial)
 }
 
@@ -213,5 +230,5 @@ func (s *Server) lookup(accessToken string) (*grant, access, bool) {
 	if !ok || g == nil {
 		return nil, access{}, false
 	}
-	return g, a, g.Revoked.IsZero() && s.clock.Now().Before(a.Expiry)
+	return g, a, g.Revoked.IsZero() && a.Number >= g.Oldest && s.clock.Now().Before(a.Expiry)
 }

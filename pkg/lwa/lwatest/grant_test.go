@@ -89,7 +89,7 @@ func TestLookup(t *testing.T) {
 	data := `{"dash:replenish":{"device_model":"ACME-VAC-1","serial":"SN+0001","is_test_device":"true","should_include_non_live":true}}`
 	a := paired(t, srv, "scope_data", data)
 	want := lwatest.Grant{
-		ClientID: clientID, Customer: customerOne, Scopes: []string{"dash:replenish"}, ScopeData: json.RawMessage(data),
+		Type: "authorization_code", ClientID: clientID, Customer: customerOne, Scopes: []string{"dash:replenish"}, ScopeData: json.RawMessage(data),
 		DeviceModel: "ACME-VAC-1", Serial: "SN+0001", TestDevice: true, NonLive: true,
 		At: noon, Exchanged: true, Expiry: noon.Add(time.Hour), Alive: true,
 	}

@@ -80,11 +80,24 @@ func TestNothingSecretIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	own := wantTokens(t, post(t, srv, clientForm("client_secret", "canary-next-secret"))).str("access_token")
+	pair, waiting := codePair(t, srv), codePair(t, srv)
+	if err := srv.EnterCode(pair.str("user_code"), lwatest.Visitor{}); err != nil {
+		t.Fatal(err)
+	}
+	device := wantTokens(t, poll(t, srv, pair))
 	canaries := []string{
+		own, pair.str("device_code"), pair.str("user_code"), waiting.str("device_code"), waiting.str("user_code"),
+		device.str("access_token"), device.str("refresh_token"),
 		secret, otherSecret, next.Reveal(), verifier, q.Get("code"), a.str("access_token"), a.str("refresh_token"),
 		"canary-misplaced",
 	}
 	refused := []answer{
+		poll(t, srv, waiting, "user_code", pair.str("user_code")),
+		ask(t, srv, pairForm("client_id", waiting.str("device_code"))),
+		answerCode(t, srv, url.Values{"user_code": {"canary-misplaced"}}),
+		get(t, srv, "/us/code?user_code="+waiting.str("user_code")),
+		get(t, srv, "/api/appstore/"+url.PathEscape(own)),
 		post(t, srv, url.Values{"grant_type": {a.str("refresh_token")}}),
 		post(t, srv, exchangeForm(q.Get("code"), "client_id", secret)),
 		post(t, srv, exchangeForm(q.Get("code"), "canary-misplaced", "1", "code", "")),

@@ -29,6 +29,14 @@ type Client struct {
 	RedirectURLs []string
 	// Scopes are those that customers may be asked for; nil: all that are known.
 	Scopes []string
+	// OwnScopes are those that the client is granted for itself with
+	// client_credentials: in Amazon's console, the APIs that its security profile is
+	// attached to. Nil: all that are known, among them appstore::apps:readwrite.
+	OwnScopes []string
+	// GrantTypes are those that it may use: authorization_code, device_code,
+	// client_credentials. Nil: all of them, but client_credentials needs a Secret.
+	// What a grant of one of them has begun can always be refreshed.
+	GrantTypes []string
 }
 
 // Customer is somebody with an Amazon account.
@@ -73,6 +81,8 @@ type client struct {
 	Secrets      []clientSecret // the newest first; none: public
 	RedirectURLs []string
 	Scopes       []string
+	OwnScopes    []string
+	GrantTypes   []string
 
 	plain lwa.Secret // the newest, for Server.Client; never saved
 }
@@ -94,9 +104,20 @@ func newClient(c Client) (*client, error) {
 			return nil, fmt.Errorf("client %s: %w", c.ID, err)
 		}
 	}
+	for _, scope := range c.OwnScopes {
+		if !scopeToken.MatchString(scope) {
+			return nil, fmt.Errorf("client %s: %.100q is no scope", c.ID, scope)
+		}
+	}
+	for _, kind := range c.GrantTypes {
+		if err := oneOf("a grant type", kind, typeCode, typeDevice, typeClient); err != nil {
+			return nil, fmt.Errorf("client %s: %w", c.ID, err)
+		}
+	}
 	k := &client{
 		ID: c.ID, Name: c.Name, AppID: c.AppID, plain: c.Secret,
 		RedirectURLs: slices.Clone(c.RedirectURLs), Scopes: slices.Clone(c.Scopes),
+		OwnScopes: slices.Clone(c.OwnScopes), GrantTypes: slices.Clone(c.GrantTypes),
 	}
 	if k.Name == "" {
 		k.Name = c.ID
@@ -108,6 +129,11 @@ func newClient(c Client) (*client, error) {
 		k.Secrets = []clientSecret{{Digest: digestOf(c.Secret.Reveal())}}
 	}
 	return k, nil
+}
+
+// may reports whether the client may use a grant type.
+func (c *client) may(kind string) bool {
+	return c.GrantTypes == nil || slices.Contains(c.GrantTypes, kind)
 }
 
 // checkRedirectURL keeps the console's rule: https, but for loopback and the schemes

@@ -4,7 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // reply is an answer before it is written.
@@ -14,7 +16,7 @@ type reply struct {
 	html     []byte // or this as a page,
 	location string // or a redirect
 	refused  bool
-	allow    string // the method of a 405
+	allow    string // the methods of a 405
 	realm    bool   // asks for credentials in a header, as 401 must when they came in one
 	outcome  string // for the journal
 }
@@ -38,9 +40,11 @@ var (
 	unsupportedGrantType = refusal{400, "unsupported_grant_type", "The authorization grant type is not supported by the authorization server", ""}
 	invalidClient        = refusal{401, "invalid_client", "Client authentication failed", ""}
 	unauthorizedClient   = refusal{400, "unauthorized_client", "Not authorized for requested operation", ""}
+	invalidScope         = refusal{400, "invalid_scope", "The request has an invalid parameter : scope", "scope"}
 	unknownScope         = refusal{400, "invalid_scope", "An unknown scope was requested", ""}
 	notPermitted         = refusal{400, "access_denied", "Access not permitted.", ""}
 	insufficientScope    = refusal{401, "insufficient_scope", "The access token does not have the scope for this request", ""}
+	full                 = refusal{503, "temporarily_unavailable", "The sandbox holds as many grants as it can", ""}
 	serverTrouble        = refusal{500, "ServerError", "The server encountered a runtime error", ""}
 	badToken             = refusal{400, "invalid_token", "The request has an invalid parameter : access_token", "access_token"}
 	revokedToken         = refusal{400, "invalid_grant", "The request has an invalid grant parameter : refresh_token. User may have revoked or didn't grant the permission.", "refresh_token"}
@@ -75,6 +79,7 @@ type errorBody struct {
 
 // refuse makes the JSON answer of a refusal.
 func (q *request) refuse(r refusal) reply {
+	r.status = q.sw.status(r)
 	body := errorBody{Description: r.description, Code: r.code}
 	if !q.sw.OmitErrorIDs {
 		body.Index = base64.StdEncoding.EncodeToString(random(48))
@@ -99,9 +104,9 @@ func (s *Server) route(q *request) reply {
 	switch {
 	case q.route == "":
 		return s.errorPage(http.StatusNotFound, "There is nothing at this address.")
-	case q.method != methods[q.route]:
+	case methods[q.route] != nil && !slices.Contains(methods[q.route], q.method):
 		p := q.refuse(refusal{http.StatusMethodNotAllowed, "invalid_request", "The request method is not supported", ""})
-		p.allow = methods[q.route]
+		p.allow = strings.Join(methods[q.route], ", ")
 		return p
 	}
 	switch q.route {
@@ -111,8 +116,14 @@ func (s *Server) route(q *request) reply {
 		return s.consented(q)
 	case RouteToken:
 		return s.token(q)
+	case RouteCodePair:
+		return s.codePair(q)
+	case RouteVerify:
+		return s.verify(q)
 	case RouteTokenInfo:
 		return s.tokenInfo(q)
+	case RouteAppstore:
+		return s.appstore(q)
 	default:
 		return s.profile(q)
 	}

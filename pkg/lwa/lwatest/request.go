@@ -19,29 +19,59 @@ const (
 	RouteAuthorize Route = "authorize" // GET /ap/oa
 	RouteConsent   Route = "consent"   // POST /ap/oa/consent, the answer of the page
 	RouteToken     Route = "token"     // POST /auth/o2/token
+	RouteCodePair  Route = "codepair"  // POST /auth/o2/create/codepair
+	RouteVerify    Route = "verify"    // GET and POST /us/code, where customers enter user codes
 	RouteTokenInfo Route = "tokeninfo" // GET /auth/o2/tokeninfo
 	RouteProfile   Route = "profile"   // GET /user/profile
+	RouteAppstore  Route = "appstore"  // any method, everything under /api/appstore/
 )
 
-var routeNames = []Route{RouteAuthorize, RouteConsent, RouteToken, RouteTokenInfo, RouteProfile}
+// The addresses that are more than a line of the table.
+const (
+	verifyPath     = "/us/code"
+	appstorePrefix = "/api/appstore/"
+)
+
+var routeNames = []Route{
+	RouteAuthorize, RouteConsent, RouteToken, RouteCodePair, RouteVerify, RouteTokenInfo, RouteProfile, RouteAppstore,
+}
 
 // routes holds both spellings that Amazon's own material uses.
 var routes = map[string]Route{
-	"/ap/oa":             RouteAuthorize,
-	"/ap/oa/consent":     RouteConsent,
-	"/auth/o2/token":     RouteToken,
-	"/auth/O2/token":     RouteToken,
-	"/auth/o2/tokeninfo": RouteTokenInfo,
-	"/auth/O2/tokeninfo": RouteTokenInfo,
-	"/user/profile":      RouteProfile,
+	"/ap/oa":                   RouteAuthorize,
+	"/ap/oa/consent":           RouteConsent,
+	"/auth/o2/token":           RouteToken,
+	"/auth/O2/token":           RouteToken,
+	"/auth/o2/create/codepair": RouteCodePair,
+	"/auth/O2/create/codepair": RouteCodePair,
+	verifyPath:                 RouteVerify,
+	"/auth/o2/tokeninfo":       RouteTokenInfo,
+	"/auth/O2/tokeninfo":       RouteTokenInfo,
+	"/user/profile":            RouteProfile,
 }
 
-var methods = map[Route]string{
-	RouteAuthorize: http.MethodGet,
-	RouteConsent:   http.MethodPost,
-	RouteToken:     http.MethodPost,
-	RouteTokenInfo: http.MethodGet,
-	RouteProfile:   http.MethodGet,
+// methods are those of a route; none: any.
+var methods = map[Route][]string{
+	RouteAuthorize: {http.MethodGet},
+	RouteConsent:   {http.MethodPost},
+	RouteToken:     {http.MethodPost},
+	RouteCodePair:  {http.MethodPost},
+	RouteVerify:    {http.MethodGet, http.MethodPost},
+	RouteTokenInfo: {http.MethodGet},
+	RouteProfile:   {http.MethodGet},
+}
+
+var knownMethods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+// routeOf returns the route of a path, and the path as it may be repeated.
+func routeOf(path string) (Route, string) {
+	if route, ok := routes[path]; ok {
+		return route, path
+	}
+	if strings.HasPrefix(path, appstorePrefix) {
+		return RouteAppstore, appstorePrefix
+	}
+	return "", unknown
 }
 
 // Limits on a request, in bytes.
@@ -65,31 +95,36 @@ type request struct {
 	basicID  string
 	basicKey string
 	header   http.Header
+	origin   string   // scheme and host, as the request names them
 	after    []func() // to do once s.mu is free
 }
 
 func (s *Server) read(r *http.Request) *request {
 	q := &request{
 		id: newRequestID(), now: s.clock.Now(), sw: s.Switches(),
-		route: routes[r.URL.Path], method: r.Method, path: r.URL.Path, query: r.URL.RawQuery,
-		params: url.Values{}, header: r.Header,
+		method: r.Method, query: r.URL.RawQuery, header: r.Header, origin: originOf(r),
 	}
+	q.route, q.path = routeOf(r.URL.Path)
 	q.basicID, q.basicKey, q.basic = r.BasicAuth()
-	if q.route == "" {
-		q.path = unknown
-	}
-	if !slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, r.Method) {
+	if !slices.Contains(knownMethods, r.Method) {
 		q.method = unknown
 	}
 	switch {
 	case len(q.query) > maxQuery:
 		q.bad = &tooLong
-	case methods[q.route] == http.MethodPost:
+	case r.Method == http.MethodPost && slices.Contains(methods[q.route], r.Method):
 		q.readBody(r)
 	default: // what can't be parsed is left out here; the authorize page looks closer
 		q.params, _ = url.ParseQuery(q.query)
 	}
 	return q
+}
+
+func originOf(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 // readBody reads a form or, at the token endpoint, JSON, and minds what happens at
@@ -132,14 +167,29 @@ func (q *request) readJSON(body []byte) {
 		q.bad = &malformed
 		return
 	}
+	q.params = make(url.Values, len(members))
 	for name, v := range members {
 		if text, ok := v.(string); ok {
 			q.params.Set(name, text)
+		} else if list, ok := texts(v); ok && name == "scope" && q.sw.JSONScopeLists {
+			q.params.Set(name, strings.Join(list, " "))
 		} else if slices.Contains(paramNames, name) {
 			bad := invalidParam(name)
 			q.bad = &bad
 		}
 	}
+}
+
+// texts returns a JSON list of nothing but text.
+func texts(v any) ([]string, bool) {
+	list, ok := v.([]any)
+	out := make([]string, len(list))
+	for i := range list {
+		if out[i], ok = list[i].(string); !ok {
+			return nil, false
+		}
+	}
+	return out, ok
 }
 
 // grantType returns the grant type, of the token route, if it is a known one.
@@ -165,8 +215,8 @@ func (q *request) clientID() string {
 // else could be a secret in the place of a name.
 var paramNames = []string{
 	"access_token", "client_id", "client_secret", "code", "code_challenge", "code_challenge_method",
-	"code_verifier", "customer", "decision", "grant_type", "redirect_uri", "refresh_token",
-	"response_type", "scope", "scope_data", "state",
+	"code_verifier", "customer", "decision", "device_code", "grant_type", "redirect_uri", "refresh_token",
+	"response_type", "scope", "scope_data", "state", "user_code",
 }
 
 func (q *request) names() []string {
@@ -179,12 +229,16 @@ func (q *request) names() []string {
 	return names
 }
 
-// twice returns a known parameter that was sent more than once, "" without one.
-func twice(params url.Values) string {
+// repeated returns the refusal for a known parameter that was sent more than once.
+func (q *request) repeated(params url.Values) *refusal {
+	if q.sw.RepeatedParams {
+		return nil
+	}
 	for _, name := range paramNames {
 		if len(params[name]) > 1 {
-			return name
+			bad := invalidParam(name)
+			return &bad
 		}
 	}
-	return ""
+	return nil
 }

@@ -59,7 +59,14 @@ func (st *state) restore(r Record) error {
 	case keyCustomer:
 		return restore(r, id, func(c *Customer) string { return c.UserID }, func(c *Customer) { st.setCustomer(*c) })
 	case keyGrant:
-		return restore(r, id, func(g *grant) string { return g.ID }, func(g *grant) { st.grants[id] = g })
+		return restore(r, id, func(g *grant) string { return g.ID }, func(g *grant) {
+			if g.Type == "" { // it is of a version that knew no others
+				g.Type = typeCode
+			}
+			st.grants[id] = g
+		})
+	case keyPair:
+		return restore(r, id, func(p *pair) string { return p.Device.String() }, func(p *pair) { st.pairs[p.Device] = p })
 	case keyAccess:
 		var d digest
 		if err := d.UnmarshalText([]byte(id)); err != nil {
@@ -106,5 +113,10 @@ func (st *state) order() {
 	clear(st.grants)
 	for _, g := range grants {
 		st.setGrant(g)
+	}
+	pairs := slices.SortedFunc(maps.Values(st.pairs), func(a, b *pair) int { return a.Expiry.Compare(b.Expiry) })
+	clear(st.pairs)
+	for _, p := range pairs {
+		st.setPair(p)
 	}
 }

@@ -22,6 +22,7 @@ const (
 const (
 	accessPrefix  = "Atza|"
 	refreshPrefix = "Atzr|"
+	clientPrefix  = "Atc|" // an access token that is the client's own
 )
 
 // digest is what is kept of a token, a code or a client secret. All of them are long

@@ -18,6 +18,9 @@ type Options struct {
 	Customers []Customer
 	// Switches say how it behaves; nil: [DefaultSwitches].
 	Switches *Switches
+	// VerificationURI is where devices send their customers to; "": /us/code at the
+	// host that the device itself has asked.
+	VerificationURI string
 	// Save keeps records that changed: in one step, all or none of them. It is called
 	// before the answer that depends on them leaves, one call at a time, and must not
 	// call the server. After an error the request fails and nothing has changed. Nil:

@@ -16,10 +16,14 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-// NewServer starts a server on loopback that ends with the test.
-func NewServer(tb TB, o Options) *Server {
+// NewServer starts a server on loopback that ends with the test. Options can be given,
+// once.
+func NewServer(tb TB, o ...Options) *Server {
 	tb.Helper()
-	s, err := New(o)
+	if len(o) > 1 {
+		tb.Fatalf("lwatest.NewServer takes Options once, not %d times", len(o))
+	}
+	s, err := New(append(o, Options{})[0])
 	if err != nil {
 		tb.Fatalf("making the LWA sandbox: %v", err)
 	}

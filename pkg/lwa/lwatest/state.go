@@ -14,6 +14,7 @@ const (
 	maxGrants    = 100_000
 	maxCodes     = 10_000
 	maxAccess    = 200_000
+	maxPairs     = 10_000
 	maxRefresh   = 20 // live refresh tokens of one grant
 	maxClients   = 1_000
 	maxCustomers = 1_000
@@ -33,6 +34,7 @@ const (
 	keyCustomer = "customer/"
 	keyGrant    = "grant/"
 	keyAccess   = "access/"
+	keyPair     = "pair/"
 )
 
 // state is everything that outlives a request; guarded by Server.mu. Clients, grants
@@ -45,8 +47,13 @@ type state struct {
 	codes     map[digest]string // to the grant's ID
 	codeQueue []digest          // the oldest first
 	refresh   map[digest]string // to the grant's ID
+	own       map[string]string // what a client was granted for itself, to the grant's ID
 	access    map[digest]access
-	queue     []digest // of access, the oldest first
+	queue     []digest             // of access, the oldest first
+	pairs     map[digest]*pair     // by device code
+	userCodes map[digest]digest    // to the device code
+	pairQueue []digest             // the oldest first
+	polled    map[digest]time.Time // when a device last asked; not saved
 	offset    time.Duration
 }
 
@@ -57,7 +64,10 @@ func newState() *state {
 		grants:   map[string]*grant{},
 		codes:    map[digest]string{},
 		refresh:  map[digest]string{},
+		own:      map[string]string{},
 		access:   map[digest]access{},
+
+		pairs: map[digest]*pair{}, userCodes: map[digest]digest{}, polled: map[digest]time.Time{},
 	}
 }
 
@@ -66,6 +76,7 @@ type access struct {
 	Grant  string
 	Issued time.Time
 	Expiry time.Time
+	Number int64 // of the grant's access tokens, from 1
 }
 
 // change is one record that changes: what to save, and how to apply it.
@@ -137,6 +148,9 @@ func (s *Server) Snapshot() ([]Record, error) {
 	}
 	for id, g := range s.st.grants {
 		values[keyGrant+id] = g
+	}
+	for d, p := range s.st.pairs {
+		values[keyPair+d.String()] = p
 	}
 	for d, a := range s.st.access {
 		values[keyAccess+d.String()] = a

@@ -2,6 +2,7 @@ package lwatest
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -38,6 +39,15 @@ const (
 	AlterState StateEcho = "alter"
 )
 
+// UserCodes says what codes are made of that customers type in.
+type UserCodes string
+
+// The user codes.
+const (
+	Letters UserCodes = "letters" // six of A to Z
+	Digits  UserCodes = "digits"  // five of 0 to 9
+)
+
 // Switches are what can be set about the server's behaviour, mostly because it isn't
 // known how Amazon behaves. There are no hidden defaults: start from [DefaultSwitches]
 // or [Server.Switches], and decode JSON over one of these.
@@ -55,6 +65,11 @@ type Switches struct {
 	// CodeLife is 5m, AccessLife 1h.
 	CodeLife   Duration `json:"code_life"`
 	AccessLife Duration `json:"access_life"`
+	// RefreshLife is how long refresh tokens work, from the consent on: 365 days at the
+	// Advertising API. 0s, the default: until the grant ends.
+	RefreshLife Duration `json:"refresh_life"`
+	// OneAccessToken ends a grant's earlier access tokens when it gets another; false.
+	OneAccessToken bool `json:"one_access_token"`
 	// SecretOverlap is how long a rotated client secret still works; 168h.
 	SecretOverlap Duration `json:"secret_overlap"`
 
@@ -85,10 +100,34 @@ type Switches struct {
 	// PlainChallenge takes the challenge method plain; default true.
 	PlainChallenge bool `json:"plain_challenge"`
 
+	// CodePairLife is how long a device code and its user code work, 10m; PollInterval
+	// is how long the device is told to wait between polls, 30s.
+	CodePairLife Duration `json:"code_pair_life"`
+	PollInterval Duration `json:"poll_interval"`
+	// SlowDown refuses a poll that comes sooner than that with slow_down; default true.
+	SlowDown bool `json:"slow_down"`
+	// UserCodes are six letters (default, as Alexa's devices show them) or five digits
+	// (as Amazon's page prints them).
+	UserCodes UserCodes `json:"user_codes"`
+	// ExpiredPairError is the error of a poll after that: invalid_code_pair (default) or
+	// expired_token. DeniedPairError is the one after the customer has refused:
+	// access_denied (default) or invalid_code_pair.
+	ExpiredPairError string `json:"expired_pair_error"`
+	DeniedPairError  string `json:"denied_pair_error"`
+
+	// ClientTokenInfoRefused answers tokeninfo about a client's own token with
+	// invalid_token. Default false: it is answered, without a user_id.
+	ClientTokenInfoRefused bool `json:"client_token_info_refused"`
+
 	// BasicAuth takes client credentials in the Authorization header; default true.
 	BasicAuth bool `json:"basic_auth"`
 	// JSONBodies takes token requests as JSON; default true.
 	JSONBodies bool `json:"json_bodies"`
+	// JSONScopeLists takes the scope of such a request as a list, too; default false.
+	JSONScopeLists bool `json:"json_scope_lists"`
+	// RepeatedParams takes the first of a parameter that is sent more than once; default
+	// false: invalid_request.
+	RepeatedParams bool `json:"repeated_params"`
 
 	// TokenType is bearer (default) or Bearer.
 	TokenType string `json:"token_type"`
@@ -101,6 +140,16 @@ type Switches struct {
 	// DocumentedContentType writes "application/json;charset UTF-8", as Amazon's page
 	// prints it; default false.
 	DocumentedContentType bool `json:"documented_content_type"`
+	// ScopeAlways tells the granted scope in every token answer. Default false: with
+	// client_credentials only.
+	ScopeAlways bool `json:"scope_always"`
+
+	// Statuses of refusals that have not been seen with one: 400 unless it says
+	// something else; of insufficient_scope 401 (default), 403 or 400; of ServerError 500.
+	UnsupportedGrantTypeStatus int `json:"unsupported_grant_type_status"`
+	InvalidRequestStatus       int `json:"invalid_request_status"`
+	InsufficientScopeStatus    int `json:"insufficient_scope_status"`
+	ServerErrorStatus          int `json:"server_error_status"`
 	// ErrorTypeHeader adds X-Amzn-ErrorType to refusals; default false.
 	ErrorTypeHeader bool `json:"error_type_header"`
 	// OmitErrorIDs leaves error_index and request_id out of refusals; default false.
@@ -124,6 +173,17 @@ func DefaultSwitches() Switches {
 		BasicAuth:                 true,
 		JSONBodies:                true,
 		TokenType:                 "bearer",
+		CodePairLife:              Duration(10 * time.Minute),
+		PollInterval:              Duration(30 * time.Second),
+		SlowDown:                  true,
+		UserCodes:                 Letters,
+		ExpiredPairError:          errPair,
+		DeniedPairError:           notPermitted.code,
+
+		UnsupportedGrantTypeStatus: http.StatusBadRequest,
+		InvalidRequestStatus:       http.StatusBadRequest,
+		InsufficientScopeStatus:    http.StatusUnauthorized,
+		ServerErrorStatus:          http.StatusInternalServerError,
 	}
 }
 
@@ -140,6 +200,16 @@ func (s Switches) Validate() error {
 		oneOf("token_type", s.TokenType, "bearer", "Bearer"),
 		within("code_life", s.CodeLife, time.Second),
 		within("access_life", s.AccessLife, time.Second),
+		oneOf("user_codes", s.UserCodes, Letters, Digits),
+		oneOf("expired_pair_error", s.ExpiredPairError, errPair, "expired_token"),
+		oneOf("denied_pair_error", s.DeniedPairError, notPermitted.code, errPair),
+		between("unsupported_grant_type_status", s.UnsupportedGrantTypeStatus, 400, 499),
+		between("invalid_request_status", s.InvalidRequestStatus, 400, 499),
+		between("insufficient_scope_status", s.InsufficientScopeStatus, 400, 499),
+		between("server_error_status", s.ServerErrorStatus, 500, 599),
+		within("code_pair_life", s.CodePairLife, time.Second),
+		within("poll_interval", s.PollInterval, 0),
+		within("refresh_life", s.RefreshLife, 0),
 		within("secret_overlap", s.SecretOverlap, 0),
 		within("expires_in_less", s.ExpiresInLess, 0),
 	} {
@@ -169,6 +239,28 @@ func within(field string, d Duration, least time.Duration) error {
 		return fmt.Errorf("%s must be %s to %s", field, least, longest)
 	}
 	return nil
+}
+
+func between(field string, n, least, most int) error {
+	if n < least || n > most {
+		return fmt.Errorf("%s must be %d to %d", field, least, most)
+	}
+	return nil
+}
+
+// status is that of a refusal, where it can be set.
+func (s Switches) status(r refusal) int {
+	switch {
+	case r.code == "unsupported_grant_type":
+		return s.UnsupportedGrantTypeStatus
+	case r.code == "invalid_request" && r.status == http.StatusBadRequest:
+		return s.InvalidRequestStatus
+	case r.code == "insufficient_scope":
+		return s.InsufficientScopeStatus
+	case r.code == "ServerError":
+		return s.ServerErrorStatus
+	}
+	return r.status
 }
 
 // Switches returns the switches as they are.

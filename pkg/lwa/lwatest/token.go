@@ -2,12 +2,22 @@ package lwatest
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
+// The grant types.
+const (
+	typeCode    = "authorization_code"
+	typeRefresh = "refresh_token"
+	typeClient  = "client_credentials"
+	typeDevice  = "device_code"
+)
+
 // grantTypes are those that the journal names and faults can be about.
-var grantTypes = []string{"authorization_code", "refresh_token", "client_credentials", "device_code"}
+var grantTypes = []string{typeCode, typeRefresh, typeClient, typeDevice}
 
 // token is POST /auth/o2/token. The order of the checks is fixed: content type, grant
 // type, required parameters, client, shape, grant, verifier.
@@ -24,19 +34,24 @@ func (s *Server) token(q *request) reply {
 
 func (s *Server) tokenGrant(q *request) (reply, *refusal) {
 	kind := q.params.Get("grant_type")
-	if kind != "authorization_code" && kind != "refresh_token" {
+	if !slices.Contains(grantTypes, kind) {
 		return reply{}, &unsupportedGrantType
 	}
-	if name := twice(q.params); name != "" {
-		bad := invalidParam(name)
-		return reply{}, &bad
+	if bad := q.repeated(q.params); bad != nil {
+		return reply{}, bad
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if kind == "authorization_code" {
+	switch kind {
+	case typeCode:
 		return s.exchange(q)
+	case typeClient:
+		return s.clientCredentials(q)
+	case typeDevice:
+		return s.poll(q)
+	default:
+		return s.refresh(q)
 	}
-	return s.refresh(q)
 }
 
 // require returns the refusal for the first parameter that is missing or empty.
@@ -82,7 +97,7 @@ func (s *Server) refresh(q *request) (reply, *refusal) {
 	brought := digestOf(q.params.Get("refresh_token"))
 	old := s.st.grants[s.st.refresh[brought]]
 	switch {
-	case old == nil || old.ClientID != k.ID:
+	case old == nil || old.ClientID != k.ID || q.sw.RefreshLife > 0 && !q.now.Before(old.At.Add(time.Duration(q.sw.RefreshLife))):
 		return reply{}, &revokedToken
 	case old.Secret && !proven:
 		return reply{}, &invalidClient
@@ -91,21 +106,30 @@ func (s *Server) refresh(q *request) (reply, *refusal) {
 	return s.issue(q, &g, true)
 }
 
-// tokenBody is the answer that carries tokens.
+// tokenBody is the answer that carries tokens, in the order of Amazon's pages.
 type tokenBody struct {
 	AccessToken  string `json:"access_token"`
-	RefreshToken string `json:"refresh_token,omitempty"`
+	Scope        string `json:"scope,omitempty"`
 	TokenType    string `json:"token_type"`
 	ExpiresIn    any    `json:"expires_in"`
+	RefreshToken string `json:"refresh_token,omitempty"`
 }
 
 // issue makes an access token for g, the next version of a grant, and a refresh token
-// where one is due. Both are kept before they are told. s.mu is held.
-func (s *Server) issue(q *request, g *grant, withRefresh bool) (reply, *refusal) {
+// where one is due. Both are kept, with what else changes, before they are told.
+// s.mu is held.
+func (s *Server) issue(q *request, g *grant, withRefresh bool, also ...change) (reply, *refusal) {
 	life := time.Duration(q.sw.AccessLife)
+	prefix := accessPrefix
+	if g.Type == typeClient {
+		prefix = clientPrefix
+	}
 	body := tokenBody{
-		AccessToken: newToken(accessPrefix, q.sw.LongTokens),
+		AccessToken: newToken(prefix, q.sw.LongTokens),
 		TokenType:   q.sw.TokenType,
+	}
+	if g.Type == typeClient || q.sw.ScopeAlways {
+		body.Scope = strings.Join(g.Scopes, " ")
 	}
 	if withRefresh {
 		body.RefreshToken = g.nextRefresh(q)
@@ -116,8 +140,12 @@ func (s *Server) issue(q *request, g *grant, withRefresh bool) (reply, *refusal)
 		body.ExpiresIn = strconv.FormatInt(seconds, 10)
 	}
 	g.Exchanged, g.Expiry = true, q.now.Add(life)
-	a := access{Grant: g.ID, Issued: q.now, Expiry: g.Expiry}
+	if g.Issued++; q.sw.OneAccessToken {
+		g.Oldest = g.Issued
+	}
+	a := access{Grant: g.ID, Issued: q.now, Expiry: g.Expiry, Number: g.Issued}
 	changes := append(s.oldAccess(q.now), s.grantChange(g), s.accessChange(digestOf(body.AccessToken), a))
+	changes = append(changes, also...)
 	if err := s.commit(changes...); err != nil {
 		return reply{}, &serverTrouble
 	}

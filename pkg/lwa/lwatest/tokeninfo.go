@@ -12,7 +12,7 @@ const issuer = "https://www.amazon.com"
 
 type tokenInfoBody struct {
 	Issuer   string `json:"iss"`
-	UserID   string `json:"user_id"`
+	UserID   string `json:"user_id,omitempty"` // none where no customer is behind the token
 	Audience string `json:"aud"`
 	AppID    string `json:"app_id"`
 	Expires  int64  `json:"exp"` // seconds left
@@ -28,7 +28,7 @@ func (s *Server) tokenInfo(q *request) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g, a, ok := s.lookup(token)
-	if !ok {
+	if !ok || g.Type == typeClient && q.sw.ClientTokenInfoRefused {
 		return q.refuse(badToken)
 	}
 	body := tokenInfoBody{
@@ -72,7 +72,7 @@ func (s *Server) profile(q *request) reply {
 		body.UserID = c.UserID
 	}
 	if slices.Contains(g.Scopes, scopePostalCode) {
-		body.UserID, body.PostalCode = c.UserID, c.PostalCode
+		body.PostalCode = c.PostalCode
 	}
 	if body == (profileBody{}) {
 		return q.refuse(insufficientScope)

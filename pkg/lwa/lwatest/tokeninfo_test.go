@@ -51,6 +51,7 @@ func TestProfile(t *testing.T) {
 	for scope, want := range map[string]map[string]any{
 		"profile":             {"user_id": customerOne, "name": "Customer One", "email": "one@example.com"},
 		"profile:user_id":     {"user_id": customerOne},
+		"postal_code":         {"postal_code": "98101"},
 		"profile postal_code": {"user_id": customerOne, "name": "Customer One", "email": "one@example.com", "postal_code": "98101"},
 	} {
 		srv := newServer(t, nil)
