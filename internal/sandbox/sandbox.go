@@ -14,7 +14,7 @@
 //	POST /sandbox/orders/{id}/{step}              ship, deliver, cancel or resolve
 //	POST /sandbox/customers {"user_id":…,…}       adds a customer
 //	GET, POST, DELETE /sandbox/faults             {"lwa":[…],"drs":[…]}: [lwatest.Fault], [drstest.Fault]
-//	GET, POST /sandbox/switches                   {"lwa":{…},"drs":{…}}: those that are given are set
+//	GET, POST /sandbox/switches                   {"lwa":{…},"drs":{…},"consent_moves":false}: those that are given are set
 //	GET  /sandbox/calls                           how often what was asked, since the process started
 //	GET  /sandbox/journal?lwa=N&drs=N             what was asked and answered, after the entries N
 package sandbox
@@ -24,6 +24,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/restock-dev/restock/internal/thing"
@@ -37,7 +39,7 @@ type Record struct {
 	Value json.RawMessage `json:"value"`
 }
 
-// Keep is where a sandbox keeps its state, in two spaces.
+// Keep is where a sandbox keeps its state, in a few spaces.
 type Keep interface {
 	Load(space string) ([]Record, error)
 	// Save keeps all of the records or none.
@@ -47,6 +49,7 @@ type Keep interface {
 const (
 	spaceLWA = "lwa"
 	spaceDRS = "drs"
+	spaceOwn = "sandbox"
 )
 
 // Options are what a sandbox is made of. Client is required.
@@ -71,6 +74,9 @@ type Sandbox struct {
 	DRS *drstest.Server
 
 	moved func()
+	keep  Keep
+	// consentMoves is the switch of that name.
+	consentMoves atomic.Bool
 }
 
 // exampleModel is the device model of the first example that a maker is shown; it has
@@ -93,7 +99,7 @@ func New(o Options) (*Sandbox, error) {
 	if o.Keep == nil {
 		o.Keep = nowhere{}
 	}
-	s := &Sandbox{moved: o.Moved}
+	s := &Sandbox{moved: o.Moved, keep: o.Keep}
 	var err error
 	s.LWA, err = lwatest.New(lwatest.Options{
 		Clock: o.Clock, Clients: append([]lwatest.Client{o.Client}, o.Clients...), Granted: s.granted,
@@ -119,6 +125,9 @@ func (s *Sandbox) restore(o Options) error {
 	}
 	drsRecords, err := load[drstest.Record](o.Keep, spaceDRS)
 	if err != nil {
+		return err
+	}
+	if err := s.restoreSwitches(); err != nil {
 		return err
 	}
 	if err := s.LWA.Restore(lwaRecords); err != nil {
@@ -219,7 +228,17 @@ func (s *Sandbox) authorize(accessToken string) (drstest.Device, bool) {
 	if !ok || g.DeviceModel == "" {
 		return drstest.Device{}, false
 	}
-	return deviceOf(g), true
+	d := deviceOf(g)
+	if holder, held := s.holder(d); held && holder != d.CustomerID && !s.consentMoves.Load() {
+		s.register(d) // it follows whose token is used
+	}
+	return d, true
+}
+
+// holder returns the customer whom a device is registered to; false: it isn't.
+func (s *Sandbox) holder(d drstest.Device) (string, bool) {
+	r, ok := s.DRS.Registration(d.Model, d.Serial)
+	return r.CustomerID, ok && r.Registered
 }
 
 func deviceOf(g lwatest.Grant) drstest.Device {
@@ -230,13 +249,30 @@ func deviceOf(g lwatest.Grant) drstest.Device {
 }
 
 // granted registers the device that a customer has just agreed to, as Amazon's own
-// pages do before the browser comes back.
+// pages do before the browser comes back. A device of another customer, who has agreed
+// as well, stays where it is until the new tokens are used: whoever asked may not be
+// let have it.
 func (s *Sandbox) granted(g lwatest.Grant) {
 	if g.DeviceModel == "" {
 		return
 	}
-	if err := s.DRS.Register(deviceOf(g)); err != nil {
-		slog.Error("sandbox: device was not registered", "thing", thingOf(g.DeviceModel, g.Serial), "error", err)
+	d := deviceOf(g)
+	holder, held := s.holder(d)
+	if held && holder != d.CustomerID && s.agrees(d, holder) && !s.consentMoves.Load() {
+		return
+	}
+	s.register(d)
+}
+
+// agrees reports whether a customer's consent for a device is alive.
+func (s *Sandbox) agrees(d drstest.Device, customer string) bool {
+	grants := s.LWA.Grants(lwatest.Match{DeviceModel: d.Model, Serial: d.Serial, Customer: customer})
+	return slices.ContainsFunc(grants, func(g lwatest.Grant) bool { return g.Alive })
+}
+
+func (s *Sandbox) register(d drstest.Device) {
+	if err := s.DRS.Register(d); err != nil {
+		slog.Error("sandbox: device was not registered", "thing", thingOf(d.Model, d.Serial), "error", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -105,6 +106,11 @@ func open(t *testing.T, keep sandbox.Keep) *world {
 // pair has the customer agree and exchanges the code.
 func (w *world) pair(t *testing.T) *lwa.Token {
 	t.Helper()
+	return w.pairAs(t, "")
+}
+
+func (w *world) pairAs(t *testing.T, customer string) *lwa.Token {
+	t.Helper()
 	page, err := w.lwa.AuthCodeURL(lwa.AuthRequest{
 		State: "s", Scopes: []string{"dash:replenish"},
 		ScopeData: map[string]any{"dash:replenish": map[string]any{"device_model": "ACME-VAC-1", "serial": "SN0001"}},
@@ -112,7 +118,7 @@ func (w *world) pair(t *testing.T) *lwa.Token {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := w.LWA.Visit(page, lwatest.Visitor{})
+	back, err := w.LWA.Visit(page, lwatest.Visitor{Customer: customer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +192,59 @@ func TestConsentRegistersAndOrders(t *testing.T) {
 		t.Errorf("shipping answered %d with state %s", status, o.State)
 	}
 	w.note(t, "ItemShippedNotification")
+}
+
+// A second customer's consent that comes to nothing, since Restock refuses it, harms
+// nobody; a device that changes hands for good goes on with the new customer's token.
+func TestSecondCustomer(t *testing.T) {
+	const two = "amzn1.account.AEXAMPLETWO"
+	press := func(t *testing.T, w *world, token *lwa.Token) error {
+		t.Helper()
+		_, err := w.drs.Replenish(t.Context(), token.AccessToken.Reveal(), "filter")
+		return err
+	}
+	for _, moves := range []bool{false, true} {
+		keep := new(memory)
+		w := open(t, keep)
+		if w.call(t, "POST", "/sandbox/switches", fmt.Sprintf(`{"consent_moves":%t}`, moves), nil) != 200 {
+			t.Fatal("the switch was refused")
+		}
+		w = open(t, keep) // it is kept
+		first := w.pair(t)
+		if err := w.DRS.Subscribe("ACME-VAC-1", "SN0001", "side-brush", true); err != nil {
+			t.Fatal(err)
+		}
+		second := w.pairAs(t, two)
+		if err := press(t, w, first); (err != nil) != moves {
+			t.Errorf("consent_moves %t: the first customer's press = %v", moves, err)
+		}
+		if err := press(t, w, second); err != nil {
+			t.Errorf("consent_moves %t: the second customer's press = %v", moves, err)
+		}
+		if moves {
+			continue
+		}
+		if r, _ := w.DRS.Registration("ACME-VAC-1", "SN0001"); r.CustomerID != two || r.Slots[2].Subscribed {
+			t.Errorf("registration = %+v, want the second customer's", r)
+		}
+		slots, err := w.drs.Subscriptions(t.Context(), first.AccessToken.Reveal())
+		if err != nil || !slots[2].Subscribed {
+			t.Errorf("the first customer's slots = %+v, %v, want the own subscriptions again", slots, err)
+		}
+	}
+}
+
+// Where the first customer has withdrawn, the second's consent is enough.
+func TestSecondCustomerAfterTheFirst(t *testing.T) {
+	w := open(t, new(memory))
+	w.pair(t)
+	if _, err := w.Withdraw(lwatest.Match{Serial: "SN0001"}, false); err != nil {
+		t.Fatal(err)
+	}
+	w.pairAs(t, "amzn1.account.AEXAMPLETWO")
+	if r, _ := w.DRS.Registration("ACME-VAC-1", "SN0001"); r.CustomerID != "amzn1.account.AEXAMPLETWO" {
+		t.Errorf("registration = %+v, want the second customer's", r)
+	}
 }
 
 func TestDeregistrationEndsTheGrant(t *testing.T) {
@@ -385,6 +444,19 @@ func TestJournalAndCalls(t *testing.T) {
 	w.call(t, "GET", "/sandbox/journal?lwa=1&drs=1", "", &rest)
 	if len(rest.LWA) != len(all.LWA)-1 || len(rest.DRS) != 0 {
 		t.Errorf("journal after the first: %d and %d entries", len(rest.LWA), len(rest.DRS))
+	}
+}
+
+// All that LWA serves is at the sandbox's one address.
+func TestRoutesOfLWA(t *testing.T) {
+	w := open(t, new(memory))
+	for _, path := range []string{"/ap/oa", "/auth/o2/token", "/auth/O2/create/codepair", "/us/code", "/auth/o2/tokeninfo", "/user/profile", "/api/appstore/v1/applications"} {
+		w.call(t, "GET", path, "", nil)
+	}
+	for route, n := range map[lwatest.Route]int{lwatest.RouteAuthorize: 1, lwatest.RouteToken: 1, lwatest.RouteCodePair: 1, lwatest.RouteVerify: 1, lwatest.RouteTokenInfo: 1, lwatest.RouteProfile: 1, lwatest.RouteAppstore: 1} {
+		if got := w.LWA.Calls(route, ""); got != n {
+			t.Errorf("%s was asked %d times, want %d", route, got, n)
+		}
 	}
 }
 

@@ -57,10 +57,10 @@ type Calls struct {
 // Calls returns the counts.
 func (s *Sandbox) Calls() Calls {
 	c := Calls{LWA: map[string]int{}, DRS: map[string]int{}}
-	for _, r := range []lwatest.Route{lwatest.RouteAuthorize, lwatest.RouteConsent, lwatest.RouteToken, lwatest.RouteTokenInfo} {
+	for _, r := range lwatest.Routes() {
 		c.LWA[string(r)] = s.LWA.Calls(r, "")
 	}
-	for _, g := range []string{"authorization_code", "refresh_token"} {
+	for _, g := range []string{"authorization_code", "refresh_token", "client_credentials", "device_code"} {
 		c.LWA[g] = s.LWA.Calls(lwatest.RouteToken, g)
 	}
 	for _, r := range drstest.Routes() {

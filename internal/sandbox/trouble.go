@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/restock-dev/restock/internal/web"
@@ -59,9 +61,47 @@ func (s *Sandbox) clearFaults(*http.Request) (any, error) {
 type Switches struct {
 	LWA lwatest.Switches `json:"lwa"`
 	DRS drstest.Switches `json:"drs"`
+	// ConsentMoves has a customer's consent alone take a device over from another, for
+	// good. Default false: a device that somebody has follows whose token is used, so
+	// that a consent which comes to nothing harms nobody.
+	ConsentMoves bool `json:"consent_moves"`
 }
 
-func (s *Sandbox) switches() Switches { return Switches{s.LWA.Switches(), s.DRS.Switches()} }
+func (s *Sandbox) switches() Switches {
+	return Switches{s.LWA.Switches(), s.DRS.Switches(), s.consentMoves.Load()}
+}
+
+// keySwitches is the record of the switches that are the sandbox's own.
+const keySwitches = "switches"
+
+func (s *Sandbox) setConsentMoves(on bool) error {
+	value, err := json.Marshal(struct {
+		ConsentMoves bool `json:"consent_moves"`
+	}{on})
+	if err == nil {
+		err = s.keep.Save(spaceOwn, []Record{{keySwitches, value}})
+	}
+	if err != nil {
+		return fmt.Errorf("saving the sandbox's switches: %w", err)
+	}
+	s.consentMoves.Store(on)
+	return nil
+}
+
+func (s *Sandbox) restoreSwitches() error {
+	records, err := s.keep.Load(spaceOwn)
+	if err != nil {
+		return fmt.Errorf("reading the sandbox's state: %w", err)
+	}
+	for _, r := range records {
+		var sw Switches
+		if err := json.Unmarshal(r.Value, &sw); r.Key != keySwitches || err != nil {
+			return fmt.Errorf("record %.100q of the sandbox can't be read: %w", r.Key, err)
+		}
+		s.consentMoves.Store(sw.ConsentMoves)
+	}
+	return nil
+}
 
 // setSwitches sets those that are given and leaves the others.
 func (s *Sandbox) setSwitches(w http.ResponseWriter, r *http.Request) error {
@@ -74,6 +114,9 @@ func (s *Sandbox) setSwitches(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := s.DRS.SetSwitches(next.DRS); err != nil {
 		return refused(err)
+	}
+	if err := s.setConsentMoves(next.ConsentMoves); err != nil {
+		return err
 	}
 	return web.WriteJSON(w, http.StatusOK, s.switches())
 }

@@ -68,6 +68,8 @@ type Registration struct {
 	LastActive string    `json:"last_active,omitempty"` // of the last device status, as it was sent
 	// Reports are the last slot status of each slot.
 	Reports map[string]SlotReport `json:"reports,omitempty"`
+	// Former are the slots of customers that it was taken over from, by customer ID.
+	Former map[string][]Slot `json:"former,omitempty"`
 }
 
 // SlotReport is a slot status that was taken, dates as they were sent.
@@ -82,7 +84,7 @@ type SlotReport struct {
 
 func (r *Registration) clone() *Registration {
 	c := *r
-	c.Slots, c.Reports = slices.Clone(r.Slots), maps.Clone(r.Reports)
+	c.Slots, c.Reports, c.Former = slices.Clone(r.Slots), maps.Clone(r.Reports), maps.Clone(r.Former)
 	return &c
 }
 
@@ -101,8 +103,9 @@ func (s *Server) newRegistration(d Device) *Registration {
 }
 
 // Register is the customer who has finished signing in: the device is registered, with the
-// subscriptions of its model, or those it has if it was this customer's already. It is
-// notified as DeviceRegistered and SubscriptionChanged.
+// subscriptions of its model, or those it has if it was this customer's already. From
+// another customer it is taken over, who gets the own subscriptions back when it is
+// registered to that one again. It is notified as DeviceRegistered and SubscriptionChanged.
 //
 // Errors: a device without model or serial; that of [Options.Save].
 func (s *Server) Register(d Device) error {
@@ -111,14 +114,31 @@ func (s *Server) Register(d Device) error {
 	}
 	return s.update(func(c *change) error {
 		next := s.newRegistration(d)
-		if old := c.registration(d.key()); old != nil && old.Registered && old.CustomerID == d.CustomerID {
-			next.Slots, next.LastActive, next.Reports = old.Slots, old.LastActive, old.Reports
+		if old := c.registration(d.key()); old != nil && old.Registered {
+			next.follow(old)
 		}
 		c.set(next)
 		c.notify(c.at, deviceRegistered, d, nil, nil)
 		c.notify(c.at, subscriptionChanged, d, nil, next.Slots)
 		return nil
 	})
+}
+
+// follow takes over from the registration before.
+func (r *Registration) follow(old *Registration) {
+	r.Former = maps.Clone(old.Former)
+	if old.CustomerID == r.CustomerID {
+		r.Slots, r.LastActive, r.Reports = old.Slots, old.LastActive, old.Reports
+		return
+	}
+	if slots, ok := r.Former[r.CustomerID]; ok {
+		r.Slots = slots
+		delete(r.Former, r.CustomerID)
+	}
+	if r.Former == nil {
+		r.Former = map[string][]Slot{}
+	}
+	r.Former[old.CustomerID] = old.Slots
 }
 
 // Deregister is the customer, or Amazon, who takes the device off the account. It is
@@ -162,6 +182,17 @@ func (s *Server) Subscribe(model, serial, slot string, subscribed bool) error {
 		}
 		return nil
 	})
+}
+
+// Registration returns what is known of a device; false: nothing.
+func (s *Server) Registration(model, serial string) (Registration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.st.registrations[deviceKey{model, serial}]
+	if r == nil {
+		return Registration{}, false
+	}
+	return *r.clone(), true
 }
 
 // Registrations lists the devices, sorted by model and serial. Those that are no longer

@@ -36,6 +36,9 @@ var routeNames = []Route{
 	RouteAuthorize, RouteConsent, RouteToken, RouteCodePair, RouteVerify, RouteTokenInfo, RouteProfile, RouteAppstore,
 }
 
+// Routes lists the routes.
+func Routes() []Route { return slices.Clone(routeNames) }
+
 // routes holds both spellings that Amazon's own material uses.
 var routes = map[string]Route{
 	"/ap/oa":                   RouteAuthorize,
