@@ -7,14 +7,13 @@
 package eventtest
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/gateway"
@@ -26,96 +25,120 @@ const Dir = "../../events"
 // Build makes the function under test of parts.
 type Build func(p *cloud.Parts) (*gateway.Function, error)
 
+// Now is the time in which the events happen, as they are written.
+var Now = time.Date(2026, 1, 8, 10, 0, 0, 0, time.UTC)
+
+// World is what a function is put into: something to be given, and to look at.
+type World interface {
+	Fixtures() *Fixtures
+	// Invoke hands an event to the function, once. Of what came of it, it leaves State,
+	// Calls and Window to [Case.Check].
+	Invoke(t *testing.T, event []byte) *Outcome
+}
+
 // Run feeds every event of a function to it.
 func Run(t *testing.T, function string, build Build) {
 	t.Helper()
-	files, err := Files(Dir, function)
+	cases, err := Cases(Dir, function)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) == 0 {
-		t.Fatalf("there is no event of %s in %s", function, Dir)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) { runFile(t, file, build) })
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			w, err := newLocal(t, build, c.Want.Env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Check(t, w)
+		})
 	}
 }
 
-// Files returns the event files of a function.
-func Files(dir, function string) ([]string, error) {
-	all, err := filepath.Glob(filepath.Join(dir, function+"-*.json"))
+// Case is an event with its expectation.
+type Case struct {
+	Name, Function string
+	Event          []byte
+	Want           *Want
+}
+
+// Cases reads the events of a function, "" for all. One without an expectation is an
+// error.
+func Cases(dir, function string) ([]*Case, error) {
+	prefix := function
+	if function != "" {
+		prefix += "-"
+	}
+	files, err := filepath.Glob(filepath.Join(dir, prefix+"*.json"))
 	if err != nil {
 		return nil, err
 	}
-	var events []string
-	for _, f := range all {
-		if !strings.HasSuffix(f, ".want.json") {
-			events = append(events, f)
+	var cases []*Case
+	for _, file := range files {
+		if strings.HasSuffix(file, ".want.json") {
+			continue
 		}
+		c := &Case{Name: strings.TrimSuffix(filepath.Base(file), ".json")}
+		c.Function, _, _ = strings.Cut(c.Name, "-")
+		if c.Event, err = os.ReadFile(file); err != nil {
+			return nil, err
+		}
+		if c.Want, err = ReadWant(strings.TrimSuffix(file, ".json") + ".want.json"); err != nil {
+			return nil, err
+		}
+		cases = append(cases, c)
 	}
-	return events, nil
+	if len(cases) == 0 {
+		return nil, fmt.Errorf("there is no event of %s in %s", function, dir)
+	}
+	return cases, nil
 }
 
-func runFile(t *testing.T, file string, build Build) {
+// Check gives the world what the event needs, has it happen, and compares what came of
+// it. In a world of another time than [Now], all times move.
+func (c *Case) Check(t *testing.T, w World) {
 	t.Helper()
-	event, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := ReadWant(strings.TrimSuffix(file, ".json") + ".want.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := NewWorld(t, want.Env)
-	for _, name := range want.Given {
-		if err := w.Give(t.Context(), name); err != nil {
+	fixtures := w.Fixtures()
+	for _, name := range c.Want.Given {
+		if err := fixtures.Give(t.Context(), name); err != nil {
 			t.Fatalf("given %s: %v", name, err)
 		}
 	}
-	f, err := build(w.Parts)
+	moved := fixtures.Now.Sub(Now)
+	o := w.Invoke(t, move(c.Event, moved))
+	calls, err := fixtures.Amazon.Calls(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	logged := captureLog(t)
-	answer, failed := f.Invoke(t.Context(), event)
-	outcome := Outcome{Answer: answer, Published: w.published.list(), Queued: w.queue.list(), Sent: w.fanout.list(), Bus: w.bus.list()}
-	if failed != nil {
-		outcome.Error = fmt.Sprintf("%T: %v", failed, failed)
+	o.Calls = counts(calls)
+	o.State = func(key string) (any, error) { return fixtures.record(t.Context(), key, o.Answer) }
+	if moved != 0 {
+		o = o.moved(-moved)
+		o.Window = window
 	}
-	outcome.State = func(key string) (any, error) { return w.record(t.Context(), key, answer) }
-	outcome.Calls = w.calls()
-	for _, fault := range want.Compare(outcome) {
+	for _, fault := range c.Want.Compare(*o) {
 		t.Error(fault)
 	}
 	if t.Failed() {
-		t.Logf("answer: %s\nerror: %s\nlog:\n%s", answer, outcome.Error, logged)
+		t.Logf("answer: %s\nerror: %s\nlog:\n%s", o.Answer, o.Error, o.Log)
 	}
-	checkCanaries(t, logged.String(), outcome)
-}
-
-// captureLog returns what is logged from now on.
-func captureLog(t *testing.T) *bytes.Buffer {
-	t.Helper()
-	var out bytes.Buffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewJSONHandler(&out, nil)))
-	t.Cleanup(func() { slog.SetDefault(before) })
-	return &out
+	checkCanaries(t, o, fixtures.Secrets)
 }
 
 // checkCanaries looks for the secrets of the fixtures where none may be.
-func checkCanaries(t *testing.T, logged string, o Outcome) {
+func checkCanaries(t *testing.T, o *Outcome, more map[string]string) {
 	t.Helper()
 	published, err := json.Marshal(o.Published)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for place, text := range map[string]string{
-		"log": logged, "error": o.Error, "answer": string(o.Answer), "message to a device": string(published),
+		"log": o.Log, "error": o.Error, "answer": string(o.Answer), "message to a device": string(published),
 	} {
-		for name, secret := range secrets {
-			if strings.Contains(text, secret) {
-				t.Errorf("the %s holds the %s", place, name)
+		for _, all := range []map[string]string{secrets, more} {
+			for name, secret := range all {
+				if strings.Contains(text, secret) {
+					t.Errorf("the %s holds the %s", place, name)
+				}
 			}
 		}
 	}

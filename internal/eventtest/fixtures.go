@@ -11,6 +11,7 @@ import (
 
 	"github.com/restock-dev/restock/internal/devicekey"
 	"github.com/restock-dev/restock/internal/message"
+	"github.com/restock-dev/restock/internal/sandbox"
 	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/thing"
@@ -54,10 +55,24 @@ var secrets = map[string]string{ //nolint:gosec // G101: all invented
 	"device key, never was": "QUNNRS1WQUMtMTo6U04wMDAx.IiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiIiI",
 }
 
-func client() lwatest.Client {
+// Client is the LWA client that the fixtures are of.
+func Client() lwatest.Client {
 	return lwatest.Client{
 		ID: clientID, Name: "Events", Secret: lwa.NewSecret(secrets["client secret"]), RedirectURLs: []string{redirectURL, appRedirect},
 	}
+}
+
+// Fixtures are where what is there before an event is put, and looked at afterwards. All
+// but Secrets are required.
+type Fixtures struct {
+	Now    time.Time // in which the event happens
+	Store  store.Store
+	Ring   *seal.Ring
+	Shards int // of the due index
+	Amazon Amazon
+	// Secrets are values, by what they are, that may be in no log, error, answer or
+	// message either.
+	Secrets map[string]string
 }
 
 // Give makes something true before the event:
@@ -77,40 +92,39 @@ func client() lwatest.Client {
 //	order         DRS has told of an order of SN0001
 //	lwa-down, drs-down              Amazon in trouble
 //	lwa-unanswered, drs-unanswered  Amazon does its work, but its answer gets lost
-func (w *World) Give(ctx context.Context, name string) error {
+func (f *Fixtures) Give(ctx context.Context, name string) error {
 	give, ok := map[string]func(context.Context) error{
-		"paired": func(ctx context.Context) error { return w.givePaired(ctx, func(*store.Registration) {}) },
+		"paired": func(ctx context.Context) error { return f.givePaired(ctx, func(*store.Registration) {}) },
 		"due": func(ctx context.Context) error {
-			return w.givePaired(ctx, func(r *store.Registration) { r.Expiry, r.DueAt = Now.Add(9*time.Minute), Now.Add(-time.Minute) })
+			return f.givePaired(ctx, func(r *store.Registration) { r.Expiry, r.DueAt = f.Now.Add(9*time.Minute), f.Now.Add(-time.Minute) })
 		},
 		"stale": func(ctx context.Context) error {
-			return w.givePaired(ctx, func(r *store.Registration) { r.Expiry = Now.Add(-time.Hour) })
+			return f.givePaired(ctx, func(r *store.Registration) { r.Expiry = f.Now.Add(-time.Hour) })
 		},
 		"ended": func(ctx context.Context) error {
-			return w.givePaired(ctx, func(r *store.Registration) {
-				r.End(store.GrantEnded, store.ReasonConsentWithdrawn, Now.Add(-time.Hour))
+			return f.givePaired(ctx, func(r *store.Registration) {
+				r.End(store.GrantEnded, store.ReasonConsentWithdrawn, f.Now.Add(-time.Hour))
 			})
 		},
 		"deregistered": func(ctx context.Context) error {
-			return w.givePaired(ctx, func(r *store.Registration) { r.End(store.Deregistered, store.ReasonDeregistered, Now.Add(-time.Hour)) })
+			return f.givePaired(ctx, func(r *store.Registration) {
+				r.End(store.Deregistered, store.ReasonDeregistered, f.Now.Add(-time.Hour))
+			})
 		},
-		"revoked": func(context.Context) error {
-			_, err := w.amazon.LWA.Revoke(lwatest.Match{Serial: "SN0001"})
-			return err
+		"revoked":     func(ctx context.Context) error { return f.Amazon.Revoke(ctx, paired) },
+		"login":       func(ctx context.Context) error { return f.giveLogin(ctx, signing, customerOne) },
+		"login-taken": func(ctx context.Context) error { return f.giveLogin(ctx, paired, customerTwo) },
+		"login-used":  f.giveUsedLogin,
+		"app": func(ctx context.Context) error {
+			return f.giveGrant(ctx, app, customerOne, appRedirect, "code of the app", false)
 		},
-		"login":       func(ctx context.Context) error { return w.giveLogin(ctx, signing, customerOne) },
-		"login-taken": func(ctx context.Context) error { return w.giveLogin(ctx, paired, customerTwo) },
-		"login-used":  w.giveUsedLogin,
-		"app": func(context.Context) error {
-			return w.giveGrant(app, customerOne, appRedirect, "code of the app", false)
-		},
-		"pairing":        w.givePairing,
-		"ordered":        w.giveOrdered,
-		"order":          w.giveOrder,
-		"lwa-down":       func(context.Context) error { return w.lwaFails(lwatest.Unavailable) },
-		"lwa-unanswered": func(context.Context) error { return w.lwaFails(lwatest.DropAfter) },
-		"drs-down":       func(context.Context) error { return w.drsFails(drstest.Unavailable) },
-		"drs-unanswered": func(context.Context) error { return w.drsFails(drstest.DropAfter) },
+		"pairing":        f.givePairing,
+		"ordered":        f.giveOrdered,
+		"order":          f.giveOrder,
+		"lwa-down":       func(ctx context.Context) error { return f.lwaFails(ctx, lwatest.Unavailable) },
+		"lwa-unanswered": func(ctx context.Context) error { return f.lwaFails(ctx, lwatest.DropAfter) },
+		"drs-down":       func(ctx context.Context) error { return f.drsFails(ctx, drstest.Unavailable) },
+		"drs-unanswered": func(ctx context.Context) error { return f.drsFails(ctx, drstest.DropAfter) },
 	}[name]
 	if !ok {
 		return fmt.Errorf("nobody knows how to give that")
@@ -118,103 +132,102 @@ func (w *World) Give(ctx context.Context, name string) error {
 	return give(ctx)
 }
 
-func (w *World) givePaired(ctx context.Context, change func(*store.Registration)) error {
-	if err := w.giveGrant(paired, customerOne, redirectURL, "", true); err != nil {
+func (f *Fixtures) givePaired(ctx context.Context, change func(*store.Registration)) error {
+	if err := f.giveGrant(ctx, paired, customerOne, redirectURL, "", true); err != nil {
 		return err
 	}
 	r := &store.Registration{
-		Thing: paired, DeviceModel: "ACME-VAC-1", Serial: "SN0001", Status: store.Active, StatusAt: Now.Add(-24 * time.Hour),
+		Thing: paired, DeviceModel: "ACME-VAC-1", Serial: "SN0001", Status: store.Active, StatusAt: f.Now.Add(-24 * time.Hour),
 		Grant: "event-grant", Region: string(lwa.NA), ClientID: clientID, CustomerID: customerOne, KeyHash: devicekey.Hash(secrets["device key"]),
-		Expiry: Now.Add(50 * time.Minute), DueShard: store.Shard(paired, w.Parts.Config.Shards), DueAt: Now.Add(37 * time.Minute),
+		Expiry: f.Now.Add(50 * time.Minute), DueShard: store.Shard(paired, f.Shards), DueAt: f.Now.Add(37 * time.Minute),
 		Slots: []message.Slot{{Slot: "filter", Subscribed: true}, {Slot: "side-brush"}},
 	}
 	var err error
-	if r.AccessToken, err = w.ring.Seal(paired, seal.FieldAccessToken, secrets["access token"]); err != nil {
+	if r.AccessToken, err = f.Ring.Seal(paired, seal.FieldAccessToken, secrets["access token"]); err != nil {
 		return err
 	}
-	if r.RefreshToken, err = w.ring.Seal(paired, seal.FieldRefreshToken, secrets["refresh token"]); err != nil {
+	if r.RefreshToken, err = f.Ring.Seal(paired, seal.FieldRefreshToken, secrets["refresh token"]); err != nil {
 		return err
 	}
 	change(r)
-	return w.Parts.Store.Put(ctx, r)
+	return f.Store.Put(ctx, r)
 }
 
-func (w *World) giveLogin(ctx context.Context, name, customer string) error {
-	if err := w.giveGrant(name, customer, redirectURL, "authorization code", false); err != nil {
+func (f *Fixtures) giveLogin(ctx context.Context, name, customer string) error {
+	if err := f.giveGrant(ctx, name, customer, redirectURL, "authorization code", false); err != nil {
 		return err
 	}
-	verifier, err := w.ring.Seal(name, seal.FieldVerifier, secrets["verifier"])
+	verifier, err := f.Ring.Seal(name, seal.FieldVerifier, secrets["verifier"])
 	if err != nil {
 		return err
 	}
-	return w.Parts.Store.Put(ctx, &store.Login{
-		Meta: store.Meta{ExpiresAt: Now.Add(9 * time.Minute)}, StateHash: hash(state), Thing: name,
+	return f.Store.Put(ctx, &store.Login{
+		Meta: store.Meta{ExpiresAt: f.Now.Add(9 * time.Minute)}, StateHash: hash(state), Thing: name,
 		CookieHash: hash(secrets["login cookie"]), Verifier: verifier,
 	})
 }
 
-func (w *World) giveUsedLogin(ctx context.Context) error {
-	if err := w.giveLogin(ctx, signing, customerOne); err != nil {
+func (f *Fixtures) giveUsedLogin(ctx context.Context) error {
+	if err := f.giveLogin(ctx, signing, customerOne); err != nil {
 		return err
 	}
 	l := &store.Login{StateHash: hash(state)}
-	if err := w.Parts.Store.Get(ctx, l); err != nil {
+	if err := f.Store.Get(ctx, l); err != nil {
 		return err
 	}
-	l.UsedAt, l.Verifier, l.Outcome = Now.Add(-time.Minute), "", "paired"
-	if err := w.Parts.Store.Put(ctx, l); err != nil {
+	l.UsedAt, l.Verifier, l.Outcome = f.Now.Add(-time.Minute), "", "paired"
+	if err := f.Store.Put(ctx, l); err != nil {
 		return err
 	}
-	return w.Parts.Store.Put(ctx, &store.Registration{
-		Thing: signing, DeviceModel: "ACME-VAC-1", Serial: "SN0002", Status: store.Active, StatusAt: Now.Add(-time.Minute),
-		Grant: l.StateHash[:32], Region: string(lwa.NA), ClientID: clientID, CustomerID: customerOne, Expiry: Now.Add(time.Hour),
+	return f.Store.Put(ctx, &store.Registration{
+		Thing: signing, DeviceModel: "ACME-VAC-1", Serial: "SN0002", Status: store.Active, StatusAt: f.Now.Add(-time.Minute),
+		Grant: l.StateHash[:32], Region: string(lwa.NA), ClientID: clientID, CustomerID: customerOne, Expiry: f.Now.Add(time.Hour),
 	})
 }
 
-func (w *World) givePairing(ctx context.Context) error {
+func (f *Fixtures) givePairing(ctx context.Context) error {
 	key := secrets["device key, unpaired"]
-	return w.Parts.Store.Put(ctx, &store.Pairing{
-		Meta: store.Meta{ExpiresAt: Now.Add(14 * time.Minute)}, ID: devicekey.PairingID(key), Thing: waiting,
+	return f.Store.Put(ctx, &store.Pairing{
+		Meta: store.Meta{ExpiresAt: f.Now.Add(14 * time.Minute)}, ID: devicekey.PairingID(key), Thing: waiting,
 		KeyHash: devicekey.Hash(key), Status: store.PairingWaiting,
 	})
 }
 
-func (w *World) giveOrdered(ctx context.Context) error {
-	return w.Parts.Store.Put(ctx, &store.Message{
-		Meta: store.Meta{ExpiresAt: Now.Add(store.MessageTTL)}, Thing: paired, ID: orderedFor, Slot: "filter", State: store.Done,
-		Attempts: 1, FirstSent: Now.Add(-time.Hour), Result: message.Result{
+func (f *Fixtures) giveOrdered(ctx context.Context) error {
+	return f.Store.Put(ctx, &store.Message{
+		Meta: store.Meta{ExpiresAt: f.Now.Add(store.MessageTTL)}, Thing: paired, ID: orderedFor, Slot: "filter", State: store.Done,
+		Attempts: 1, FirstSent: f.Now.Add(-time.Hour), Result: message.Result{
 			ID: orderedFor, Thing: paired, Slot: "filter", Outcome: message.Ordered, DetailCode: "STANDARD_ORDER_PLACED",
-			InstanceID: ordered, At: Now.Add(-time.Hour),
+			InstanceID: ordered, At: f.Now.Add(-time.Hour),
 		},
 	})
 }
 
-func (w *World) giveOrder(ctx context.Context) error {
-	return w.Parts.Store.Put(ctx, &store.Order{
+func (f *Fixtures) giveOrder(ctx context.Context) error {
+	return f.Store.Put(ctx, &store.Order{
 		Thing: paired, InstanceID: ordered, Slot: "filter", Status: "placed", Product: "B00EXAMPL1",
-		ExpectedDelivery: "2026-01-12T10:00:00Z", At: Now.Add(-time.Hour),
+		ExpectedDelivery: f.Now.Add(4 * 24 * time.Hour).Format(time.RFC3339), At: f.Now.Add(-time.Hour),
 	})
 }
 
-func (w *World) lwaFails(kind lwatest.Kind) error {
-	return w.amazon.LWA.Script(lwatest.Fault{Route: lwatest.RouteToken, Kind: kind, Times: 100})
+func (f *Fixtures) lwaFails(ctx context.Context, kind lwatest.Kind) error {
+	return f.Amazon.Script(ctx, sandbox.Faults{LWA: []lwatest.Fault{{Route: lwatest.RouteToken, Kind: kind, Times: 100}}})
 }
 
-func (w *World) drsFails(kind drstest.Kind) error {
+func (f *Fixtures) drsFails(ctx context.Context, kind drstest.Kind) error {
+	var faults sandbox.Faults
 	for _, route := range drstest.Routes() {
-		if err := w.amazon.DRS.Script(drstest.Fault{Route: route, Kind: kind, Times: 100}); err != nil {
-			return err
-		}
+		faults.DRS = append(faults.DRS, drstest.Fault{Route: route, Kind: kind, Times: 100})
 	}
-	return nil
+	return f.Amazon.Script(ctx, faults)
 }
 
 // giveGrant has a customer agree, and LWA know of it: by a code whose exchange is still
 // to come, or by tokens. A sandbox makes up its codes and tokens, while the event files
 // hold theirs. So another sandbox goes through it, and ours is given its state with the
 // digest of what it made up replaced by that of what the files hold.
-func (w *World) giveGrant(name, customer, redirectURL, code string, exchanged bool) error {
-	other, err := lwatest.New(lwatest.Options{Clients: []lwatest.Client{client()}, Clock: lwatest.NewStoppedClock(Now)})
+func (f *Fixtures) giveGrant(ctx context.Context, name, customer, redirectURL, code string, exchanged bool) error {
+	other, err := lwatest.New(lwatest.Options{Clients: []lwatest.Client{Client()}, Clock: lwatest.NewStoppedClock(f.Now)})
 	if err != nil {
 		return err
 	}
@@ -223,8 +236,8 @@ func (w *World) giveGrant(name, customer, redirectURL, code string, exchanged bo
 		return err
 	}
 	c := &lwa.Client{
-		ClientID: clientID, ClientSecret: client().Secret, RedirectURL: redirectURL, Endpoint: lwa.Endpoint{APIURL: "https://lwa.invalid"},
-		HTTPClient: &http.Client{Transport: other.Transport()}, Now: func() time.Time { return Now },
+		ClientID: clientID, ClientSecret: Client().Secret, RedirectURL: redirectURL, Endpoint: lwa.Endpoint{APIURL: "https://lwa.invalid"},
+		HTTPClient: &http.Client{Transport: other.Transport()}, Now: func() time.Time { return f.Now },
 	}
 	verifier := lwa.NewSecret(secrets["verifier"])
 	page, err := c.AuthCodeURL(lwa.AuthRequest{
@@ -241,31 +254,28 @@ func (w *World) giveGrant(name, customer, redirectURL, code string, exchanged bo
 	made := back.Query().Get("code")
 	digests := []string{hash(made), hash(secrets[code])}
 	if exchanged {
-		token, err := c.Exchange(context.Background(), made, verifier)
+		token, err := c.Exchange(ctx, made, verifier)
 		if err != nil {
 			return err
 		}
 		digests = append(digests, hash(token.AccessToken.Reveal()), hash(secrets["access token"]),
 			hash(token.RefreshToken.Reveal()), hash(secrets["refresh token"]))
 	}
-	return w.restore(other, strings.NewReplacer(digests...))
+	return f.restore(ctx, other, strings.NewReplacer(digests...))
 }
 
-func (w *World) restore(from *lwatest.Server, digests *strings.Replacer) error {
-	ours, err := w.amazon.LWA.Snapshot()
-	if err != nil {
-		return err
-	}
+func (f *Fixtures) restore(ctx context.Context, from *lwatest.Server, digests *strings.Replacer) error {
 	theirs, err := from.Snapshot()
 	if err != nil {
 		return err
 	}
+	var records []lwatest.Record
 	for _, r := range theirs {
 		if strings.HasPrefix(r.Key, "grant/") || strings.HasPrefix(r.Key, "access/") {
-			ours = append(ours, lwatest.Record{Key: digests.Replace(r.Key), Value: []byte(digests.Replace(string(r.Value)))})
+			records = append(records, lwatest.Record{Key: digests.Replace(r.Key), Value: []byte(digests.Replace(string(r.Value)))})
 		}
 	}
-	return w.amazon.LWA.Restore(ours)
+	return f.Amazon.Seed(ctx, records)
 }
 
 // hash is a digest as the sandbox, and our own records, have it.

@@ -5,39 +5,56 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 )
 
+// matcher compares. It takes a time for the one wanted that is up to a window later.
+type matcher struct{ window time.Duration }
+
 // match returns where got is otherwise than want, both as decoded from JSON.
-func match(where string, want, got any) []string {
+func (m matcher) match(where string, want, got any) []string {
 	switch want := want.(type) {
 	case map[string]any:
-		return matchObject(where, want, got)
+		return m.matchObject(where, want, got)
 	case []any:
-		return matchList(where, want, got)
+		return m.matchList(where, want, got)
 	case string:
 		if pattern, ok := strings.CutPrefix(want, "~"); ok {
 			return matchPattern(where, pattern, got)
 		}
 	}
-	if want != got {
+	if want != got && !m.soonAfter(want, got) {
 		return []string{fmt.Sprintf("%s = %s, want %s", where, mustJSON(got), mustJSON(want))}
 	}
 	return nil
 }
 
-func matchObject(where string, want map[string]any, got any) []string {
+// soonAfter says whether got is a time in the window after that of want.
+func (m matcher) soonAfter(want, got any) bool {
+	w, ok := timeOf(want)
+	g, also := timeOf(got)
+	return m.window > 0 && ok && also && !g.Before(w) && g.Sub(w) <= m.window
+}
+
+func timeOf(v any) (time.Time, bool) {
+	text, ok := v.(string)
+	at, err := time.Parse(time.RFC3339Nano, text)
+	return at, ok && err == nil
+}
+
+func (m matcher) matchObject(where string, want map[string]any, got any) []string {
 	object, ok := got.(map[string]any)
 	if !ok {
 		return []string{fmt.Sprintf("%s = %s, want an object", where, mustJSON(got))}
 	}
 	var faults []string
 	for name, w := range want {
-		faults = append(faults, match(where+"."+name, w, object[name])...)
+		faults = append(faults, m.match(where+"."+name, w, object[name])...)
 	}
 	return faults
 }
 
-func matchList(where string, want []any, got any) []string {
+func (m matcher) matchList(where string, want []any, got any) []string {
 	list, ok := got.([]any)
 	if len(want) == 0 && got == nil {
 		return nil // Lambda takes no list for an empty one
@@ -47,7 +64,7 @@ func matchList(where string, want []any, got any) []string {
 	}
 	var faults []string
 	for i, w := range want {
-		faults = append(faults, match(fmt.Sprintf("%s[%d]", where, i), w, list[i])...)
+		faults = append(faults, m.match(fmt.Sprintf("%s[%d]", where, i), w, list[i])...)
 	}
 	return faults
 }

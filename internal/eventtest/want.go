@@ -8,13 +8,14 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Want is what an event should lead to. Objects in it are compared member by member:
 // what the real one has beyond them is not looked at, and null is a member that is
 // absent. A text that begins with ~ is a regular expression for the whole text.
 type Want struct {
-	// Given names what is there before; see [World.Give]. Env are variables beyond the
+	// Given names what is there before; see [Fixtures.Give]. Env are variables beyond the
 	// usual ones.
 	Given []string          `json:"given"`
 	Env   map[string]string `json:"env"`
@@ -84,6 +85,10 @@ type Outcome struct {
 	Sent      []string
 	Bus       []any // nil: there is no bus
 	Calls     map[string]int
+	Log       string
+
+	// Window is how much later than wanted a time may be: what it took to get there.
+	Window time.Duration
 }
 
 // Message is what a device was told.
@@ -94,19 +99,20 @@ type Message struct {
 
 // Compare returns what is otherwise than wanted.
 func (w *Want) Compare(o Outcome) []string {
-	faults := w.compareEnd(o)
+	m := matcher{o.Window}
+	faults := w.compareEnd(m, o)
 	for key, want := range w.State {
 		got, err := o.State(key)
 		if err != nil {
 			faults = append(faults, fmt.Sprintf("reading %s: %v", key, err))
 		}
-		faults = append(faults, match(key, want, got)...)
+		faults = append(faults, m.match(key, want, got)...)
 	}
-	faults = append(faults, matchAll("published", w.Published, o.Published)...)
-	faults = append(faults, matchAll("queued", w.Queued, o.Queued)...)
-	faults = append(faults, matchAll("sent", w.Sent, o.Sent)...)
+	faults = append(faults, m.matchAll("published", w.Published, anys(o.Published))...)
+	faults = append(faults, m.matchAll("queued", w.Queued, o.Queued)...)
+	faults = append(faults, m.matchAll("sent", w.Sent, anys(o.Sent))...)
 	if o.Bus != nil {
-		faults = append(faults, matchAll("bus", w.Bus, o.Bus)...)
+		faults = append(faults, m.matchAll("bus", w.Bus, o.Bus)...)
 	}
 	for route, n := range o.Calls {
 		if w.Calls[route] != n {
@@ -121,7 +127,7 @@ func (w *Want) Compare(o Outcome) []string {
 	return faults
 }
 
-func (w *Want) compareEnd(o Outcome) []string {
+func (w *Want) compareEnd(m matcher, o Outcome) []string {
 	switch {
 	case w.Error != "" && !strings.Contains(o.Error, w.Error):
 		return []string{fmt.Sprintf("error = %q, want %q in it", o.Error, w.Error)}
@@ -130,12 +136,12 @@ func (w *Want) compareEnd(o Outcome) []string {
 	case o.Error != "":
 		return []string{"error = " + o.Error + ", want none"}
 	case w.Result != nil:
-		return matchJSON("result", w.Result, o.Answer)
+		return m.matchJSON("result", w.Result, o.Answer)
 	}
-	return w.HTTP.compare(o.Answer)
+	return w.HTTP.compare(m, o.Answer)
 }
 
-func (h *HTTP) compare(answer []byte) []string {
+func (h *HTTP) compare(m matcher, answer []byte) []string {
 	var got struct {
 		StatusCode int
 		Headers    map[string]string
@@ -156,11 +162,11 @@ func (h *HTTP) compare(answer []byte) []string {
 			}
 			continue
 		}
-		faults = append(faults, match("header "+name, want, got.Headers[name])...)
+		faults = append(faults, m.match("header "+name, want, got.Headers[name])...)
 	}
-	faults = append(faults, matchAll("cookies", anys(h.Cookies), got.Cookies)...)
+	faults = append(faults, m.matchAll("cookies", anys(h.Cookies), anys(got.Cookies))...)
 	if h.Body != nil {
-		faults = append(faults, matchJSON("body", mustJSON(h.Body), []byte(got.Body))...)
+		faults = append(faults, m.matchJSON("body", mustJSON(h.Body), []byte(got.Body))...)
 	}
 	for _, text := range h.Text {
 		if !strings.Contains(got.Body, text) {
@@ -175,20 +181,20 @@ func (h *HTTP) compare(answer []byte) []string {
 	return faults
 }
 
-func matchJSON(where string, want, got []byte) []string {
+func (m matcher) matchJSON(where string, want, got []byte) []string {
 	var w, g any
 	if err := errors.Join(json.Unmarshal(want, &w), json.Unmarshal(got, &g)); err != nil {
 		return []string{fmt.Sprintf("%s is no JSON: %v", where, err)}
 	}
-	return match(where, w, g)
+	return m.match(where, w, g)
 }
 
 // matchAll finds for each wanted one a real one of its own.
-func matchAll[E any](where string, want []any, got []E) []string {
-	left := anys(got)
+func (m matcher) matchAll(where string, want, got []any) []string {
+	left := slices.Clone(got)
 	var faults []string
 	for _, w := range want {
-		i := slices.IndexFunc(left, func(g any) bool { return len(match(where, w, g)) == 0 })
+		i := slices.IndexFunc(left, func(g any) bool { return len(m.match(where, w, g)) == 0 })
 		if i < 0 {
 			faults = append(faults, fmt.Sprintf("%s: none is %s", where, mustJSON(w)))
 			continue
