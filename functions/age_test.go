@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/replenish"
 	"github.com/restock-dev/restock/internal/store"
 )
@@ -31,7 +32,11 @@ func TestAgeOfAPress(t *testing.T) {
 		}
 		name := strings.TrimSuffix(at(e, "Properties", "Queue", "Fn::GetAtt").(string), ".Arn")
 		queue := resources(tpl, "AWS::SQS::Queue")[name]
-		tried += seconds(queue["VisibilityTimeout"]) * time.Duration(at(queue, "RedrivePolicy", "maxReceiveCount").(int))
+		tries := at(queue, "RedrivePolicy", "maxReceiveCount")
+		if tries != backoff.Tries {
+			t.Errorf("%s gives up after %v tries, want those of package backoff: %d", name, tries, backoff.Tries)
+		}
+		tried += max(seconds(queue["VisibilityTimeout"]), backoff.Longest) * backoff.Tries
 	}
 	if tried >= replenish.MaxAge {
 		t.Errorf("a press is tried for %v, and not ordered any more after %v", tried, replenish.MaxAge)

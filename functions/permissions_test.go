@@ -89,7 +89,7 @@ func TestEachFunctionMayDoWhatItDoes(t *testing.T) {
 	for name, want := range map[string][]string{
 		"Callback":  {logStream, logEvents, get, put, secret, publish, bus},
 		"Refresh":   append([]string{logStream, logEvents, get, put, query, secret, publish, bus, send}, poll...),
-		"Replenish": append([]string{logStream, logEvents, get, put, secret, publish, bus, send}, poll...),
+		"Replenish": append([]string{logStream, logEvents, get, put, secret, publish, bus, send, "sqs:ChangeMessageVisibility"}, poll...),
 		"Notify":    {logStream, logEvents, get, put, publish, send, bus},
 	} {
 		if got := at(resources(tpl, "AWS::Serverless::Function")[name+"Function"], "Role", "Fn::GetAtt"); got != name+"Role.Arn" {

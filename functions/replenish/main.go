@@ -32,9 +32,10 @@ func build(environ map[string]string) (*gateway.Function, error) {
 	if err != nil {
 		return nil, err
 	}
+	retry := a.Retry()
 	return function(&cloud.Parts{
 		Config: a.Config, Store: a.Store(), Credentials: a.Credentials(), Keys: a.Keys(),
-		Publisher: a.Publisher(), Retry: a.Retry(), Grants: a.Grants(), Metrics: a.Metrics("replenish"),
+		Publisher: a.Publisher(), Retry: retry, Gaps: retry, Grants: a.Grants(), Metrics: a.Metrics("replenish"),
 	}), nil
 }
 
@@ -42,7 +43,7 @@ func function(p *cloud.Parts) *gateway.Function {
 	h := &replenish.Handler{
 		Store: p.Store, Keeper: p.Keeper(), DRS: &drs.Client{BaseURL: p.Config.DRSURL, HTTPClient: p.HTTPClient},
 		Publisher: p.Publisher, Pairings: &pairing.Starter{Store: p.Store, RedirectURL: p.Config.RedirectURL, Now: p.Now},
-		Retry: p.Retry, Metrics: p.Metrics, Now: p.Now,
+		Retry: p.Retry, Gaps: p.Gaps, Metrics: p.Metrics, Now: p.Now,
 	}
 	return &gateway.Function{Name: "replenish", HTTP: p.HTTP(h), Rule: h.Rule, Queue: h.Queue}
 }

@@ -164,7 +164,7 @@ func TestRetry(t *testing.T) {
 	if err := json.Unmarshal(got.Body, &sent); err != nil {
 		t.Fatal(err)
 	}
-	if got.Target != "AmazonSQS.SendMessage" || sent.QueueURL != "https://sqs.eu-west-1.amazonaws.com/123456789012/retry" || sent.DelaySeconds != 20 {
+	if got.Target != "AmazonSQS.SendMessage" || sent.QueueURL != "https://sqs.eu-west-1.amazonaws.com/123456789012/retry" || sent.DelaySeconds != 1 {
 		t.Errorf("call = %s %+v", got.Target, sent)
 	}
 	var back message.RuleEvent
@@ -173,6 +173,24 @@ func TestRetry(t *testing.T) {
 	}
 	if diff := cmp.Diff(event, back); diff != "" {
 		t.Errorf("the message changed on its way (-want +got):\n%s", diff)
+	}
+}
+
+func TestRetryDelay(t *testing.T) {
+	for gap, want := range map[time.Duration]string{time.Millisecond: "1", time.Second: "1", 1001 * time.Millisecond: "2", 10 * time.Minute: "600"} {
+		e := serve(t, accept)
+		if err := open(t, "SQS", e).Retry().Delay(t.Context(), "receipt", gap); err != nil {
+			t.Fatal(err)
+		}
+		got := e.got()[0]
+		body := `{"QueueUrl":"https://sqs.eu-west-1.amazonaws.com/123456789012/retry","ReceiptHandle":"receipt","VisibilityTimeout":` + want + `}`
+		if got.Target != "AmazonSQS.ChangeMessageVisibility" || string(got.Body) != body {
+			t.Errorf("call = %s %s, want %s", got.Target, got.Body, body)
+		}
+	}
+	e := serve(t, say(400, `{"__type":"com.amazonaws.sqs#ReceiptHandleIsInvalid"}`))
+	if err := open(t, "SQS", e).Retry().Delay(t.Context(), "receipt", time.Second); err == nil || !strings.HasPrefix(err.Error(), "hiding a message for 1s: ") {
+		t.Errorf("Delay() = %v, want an error", err)
 	}
 }
 

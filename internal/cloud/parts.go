@@ -34,6 +34,9 @@ type Parts struct {
 	Retry interface {
 		Enqueue(ctx context.Context, e message.RuleEvent) error
 	}
+	Gaps interface { // nil: the retry queue knows its gaps itself
+		Delay(ctx context.Context, receipt string, gap time.Duration) error
+	}
 	Fanout interface {
 		Send(ctx context.Context, bodies []string) error
 	}

@@ -6,21 +6,17 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/message"
 )
 
-const (
-	// retryDelaySeconds is the pause before a message is tried again: what made it fail
-	// a moment ago is seldom over sooner.
-	retryDelaySeconds = 20
-
-	maxBatch = 10 // messages, in one call of SQS
-)
+const maxBatch = 10 // messages, in one call of SQS
 
 func (a *AWS) sqs() *sqs.Client {
 	return sqs.NewFromConfig(a.sdk, func(o *sqs.Options) {
@@ -31,20 +27,39 @@ func (a *AWS) sqs() *sqs.Client {
 // Retry is the queue of messages that are tried again.
 type Retry struct {
 	send func(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
+	hide func(context.Context, *sqs.ChangeMessageVisibilityInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityOutput, error)
 	url  string
 }
 
 // Retry returns the queue that the configuration names.
-func (a *AWS) Retry() *Retry { return &Retry{a.sqs().SendMessage, a.Config.RetryQueueURL} }
+func (a *AWS) Retry() *Retry {
+	client := a.sqs()
+	return &Retry{client.SendMessage, client.ChangeMessageVisibility, a.Config.RetryQueueURL}
+}
 
-// Enqueue puts a message into the queue, to be tried again after a short while.
+// Delay hides a message that was received under a receipt, so that it is received again
+// after the gap, rounded up to a second.
+func (q *Retry) Delay(ctx context.Context, receipt string, gap time.Duration) error {
+	_, err := q.hide(ctx, &sqs.ChangeMessageVisibilityInput{
+		QueueUrl: aws.String(q.url), ReceiptHandle: aws.String(receipt), VisibilityTimeout: seconds(gap),
+	})
+	if err != nil {
+		return fmt.Errorf("hiding a message for %v: %w", gap.Round(time.Second), err)
+	}
+	return nil
+}
+
+// seconds rounds up, so that no gap is none.
+func seconds(d time.Duration) int32 { return int32((d + time.Second - 1) / time.Second) }
+
+// Enqueue puts a message that has failed into the queue, to be tried again after the first gap.
 func (q *Retry) Enqueue(ctx context.Context, e message.RuleEvent) error {
 	body, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("encoding a message of %s: %w", e.Thing, err)
 	}
 	_, err = q.send(ctx, &sqs.SendMessageInput{
-		QueueUrl: aws.String(q.url), MessageBody: aws.String(string(body)), DelaySeconds: retryDelaySeconds,
+		QueueUrl: aws.String(q.url), MessageBody: aws.String(string(body)), DelaySeconds: seconds(backoff.Gap(1)),
 	})
 	if err != nil {
 		return fmt.Errorf("queueing a message of %s: %w", e.Thing, err)

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/store"
 )
 
@@ -22,12 +22,6 @@ var ErrQueueFull = fmt.Errorf("%w: too many messages wait to be handled", store.
 const (
 	// MaxQueue is how many jobs may wait. The body of one comes from 64 KiB at most.
 	MaxQueue = 10_000
-
-	// maxAttempts and the gaps before them make some six hours, as long as a failure
-	// queue on AWS is tried: 1, 2, 4 … 600 seconds, then every ten minutes.
-	maxAttempts = 45
-	firstGap    = time.Second
-	longestGap  = 10 * time.Minute
 
 	deliveries     = 3 // within three seconds: an answer of the sandbox may wait for them
 	workers        = 32
@@ -52,7 +46,7 @@ var ErrAgain = errors.New("the job must come again, the log says why")
 // Queue keeps jobs in the data file until they have been done. It stands in for
 // Lambda's asynchronous invocation, its failure queue and that queue's dead letters:
 // a job is on disk before [Queue.Put] returns, a handler that returns an error gets it
-// again after growing gaps for some six hours, and then it lies among the dead letters.
+// again after the gaps of package backoff, for hours, and then it lies among the dead letters.
 // A job may be handled twice, as on AWS; the order is not kept.
 type Queue struct {
 	disk     *disk
@@ -90,7 +84,7 @@ func (q *Queue) Put(ctx context.Context, j Job) error { return q.put(ctx, j, 0) 
 
 // PutLater is Put for a job that has just failed elsewhere: it is handled after the
 // first gap.
-func (q *Queue) PutLater(ctx context.Context, j Job) error { return q.put(ctx, j, gap(1)) }
+func (q *Queue) PutLater(ctx context.Context, j Job) error { return q.put(ctx, j, backoff.Gap(1)) }
 
 func (q *Queue) put(ctx context.Context, j Job, delay time.Duration) error {
 	if _, ok := q.handlers[j.Kind]; !ok {
@@ -114,7 +108,7 @@ func (q *Queue) put(ctx context.Context, j Job, delay time.Duration) error {
 func (q *Queue) Deliver(ctx context.Context, j Job) (err error) {
 	for n := range deliveries {
 		if n > 0 {
-			timer := time.NewTimer(gap(n))
+			timer := time.NewTimer(backoff.Gap(n))
 			select {
 			case <-timer.C:
 			case <-ctx.Done():
@@ -268,7 +262,7 @@ func (q *Queue) work(ctx context.Context, t ticket) {
 	e, err := q.disk.get(t.key)
 	if err != nil {
 		slog.ErrorContext(ctx, "queued job can't be read now", "error", err)
-		q.push(ticket{key: t.key, due: q.now().Add(gap(1))})
+		q.push(ticket{key: t.key, due: q.now().Add(backoff.Gap(1))})
 		return
 	}
 	err = q.handle(ctx, e)
@@ -278,7 +272,7 @@ func (q *Queue) work(ctx context.Context, t ticket) {
 	// What is settled is settled, even while we are stopping.
 	if err := q.settle(context.WithoutCancel(ctx), t.key, e, err); err != nil {
 		slog.ErrorContext(ctx, "queued job can't be settled and will be handled again", "kind", e.Kind, "error", err)
-		q.push(ticket{key: t.key, due: q.now().Add(gap(e.Attempts + 1))})
+		q.push(ticket{key: t.key, due: q.now().Add(backoff.Gap(e.Attempts + 1))})
 	}
 }
 
@@ -306,7 +300,7 @@ func (q *Queue) settle(ctx context.Context, key uint64, e entry, failure error) 
 	if !errors.Is(failure, ErrAgain) || e.Error == "" {
 		e.Error = fmt.Sprintf("%.500s", failure.Error())
 	}
-	if e.Attempts >= maxAttempts {
+	if e.Attempts >= backoff.Tries {
 		if err := q.disk.bury(ctx, key, e); err != nil {
 			return err
 		}
@@ -316,7 +310,7 @@ func (q *Queue) settle(ctx context.Context, key uint64, e entry, failure error) 
 		q.mu.Unlock()
 		return nil
 	}
-	wait := gap(e.Attempts)
+	wait := backoff.Gap(e.Attempts)
 	e.Due = q.now().Add(wait)
 	if err := q.disk.update(ctx, key, e); err != nil {
 		return err
@@ -324,17 +318,6 @@ func (q *Queue) settle(ctx context.Context, key uint64, e entry, failure error) 
 	slog.WarnContext(ctx, "job failed, it will be tried again", "kind", e.Kind, "attempt", e.Attempts, "in", wait.Round(time.Millisecond), "error", failure)
 	q.push(ticket{key: key, due: e.Due})
 	return nil
-}
-
-// gap returns how long to wait after the n-th failed attempt: doubling from
-// firstGap to longestGap, and then half to all of it, so that jobs which failed
-// together do not come back together.
-func gap(n int) time.Duration {
-	d := longestGap
-	if n = max(n, 1); n < 12 { // what lies on disk may say anything
-		d = min(d, firstGap<<(n-1))
-	}
-	return d/2 + rand.N(d/2) //nolint:gosec // G404: jitter is no secret
 }
 
 // ticket stands for a job on disk.

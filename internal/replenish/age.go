@@ -10,8 +10,8 @@ import (
 )
 
 // MaxAge is the age from which on a press that came as a message is not ordered any more.
-// It is above what the retries of Lambda and of the queue take together, some twelve hours,
-// and far below [store.MessageTTL]: whatever has ordered for the same message before is
+// It is above what Lambda and the queue take together at most, some sixteen hours, and far
+// below [store.MessageTTL]: whatever has ordered for the same message before is
 // still remembered while it may order.
 //
 // [store.MessageTTL]: https://pkg.go.dev/github.com/restock-dev/restock/internal/store#MessageTTL

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/web"
@@ -115,9 +116,10 @@ func (h *Handler) promise(ctx context.Context, w http.ResponseWriter, p press, v
 }
 
 // queuedFor is how long after a message was last queued, or tried out of the queue, it still
-// counts as being there: far longer than the gaps between two tries, which are minutes in
-// either stack. One without a try for so long lies among the dead letters.
-const queuedFor = 2 * time.Hour
+// counts as being there: longer than any gap between two tries, and than the time for which
+// one that was broken off stays hidden. One without a try for so long lies among the dead
+// letters, or in a queue so long that once more makes no difference.
+const queuedFor = 2 * backoff.Longest
 
 func inQueue(m *store.Message, now time.Time) bool {
 	age := now.Sub(m.QueuedAt)

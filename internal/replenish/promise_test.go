@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/pkg/drs"
@@ -29,7 +30,7 @@ func TestPromiseAfterTheDeadLetter(t *testing.T) {
 		for i, tt := range []struct {
 			after time.Duration
 			jobs  int
-		}{{0, 1}, {time.Hour, 1}, {2 * time.Hour, 2}, {time.Minute, 2}} {
+		}{{0, 1}, {10 * time.Minute, 1}, {20 * time.Minute, 2}, {time.Minute, 2}} {
 			time.Sleep(tt.after)
 			if status, _ := w.post(`{"slot":"filter","id":"1"}`); status != 202 {
 				t.Fatalf("request %d: status = %d, want 202", i, status)
@@ -40,12 +41,12 @@ func TestPromiseAfterTheDeadLetter(t *testing.T) {
 		}
 		// As long as the queue tries, it is there.
 		for range 5 {
-			time.Sleep(90 * time.Minute)
+			time.Sleep(15 * time.Minute)
 			if w.queue(body(w.retry.all()[1])) == nil {
 				t.Fatal("done, with DRS in trouble")
 			}
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(15 * time.Minute)
 		if status, _ := w.post(`{"slot":"filter","id":"1"}`); status != 202 || len(w.retry.all()) != 2 {
 			t.Errorf("status = %d, %d jobs; want 202 and no more jobs", status, len(w.retry.all()))
 		}
@@ -54,6 +55,34 @@ func TestPromiseAfterTheDeadLetter(t *testing.T) {
 			t.Error("the job must come again")
 		}
 		want(t, w.last(), message.Ordered, "STANDARD_ORDER_PLACED")
+	})
+}
+
+// The try before the dead letters leaves no promise behind: whoever asks then, asks anew.
+func TestPromiseRightAfterTheDeadLetter(t *testing.T) {
+	bubble(t, func(w *world) {
+		end := w.throttled()
+		w.post(`{"slot":"filter","id":"1"}`)
+		for n := 1; n <= backoff.Tries; n++ {
+			time.Sleep(backoff.Gap(n))
+			if again := w.receive(n, body(w.retry.all()[0])); again == nil {
+				t.Fatal("done, with DRS in trouble")
+			}
+			if n == backoff.Tries-1 {
+				w.post(`{"slot":"filter","id":"1"}`)
+			}
+			if got := len(w.retry.all()); got != 1 {
+				t.Fatalf("after try %d: %d jobs, want 1", n, got)
+			}
+		}
+		if status, _ := w.post(`{"slot":"filter","id":"1"}`); status != 202 || len(w.retry.all()) != 2 {
+			t.Errorf("status = %d, %d jobs; want 202 and a new job", status, len(w.retry.all()))
+		}
+		end()
+		if w.queue(body(w.retry.all()[1])) != nil || w.queue(body(w.retry.all()[0])) != nil {
+			t.Error("a job must come again")
+		}
+		w.wantOrders(1)
 	})
 }
 

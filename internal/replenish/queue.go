@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/message"
 )
 
@@ -26,9 +27,10 @@ const maxParallel = 10
 // failed; or what the IoT rule's error action makes of a message for which the function
 // could not be invoked.
 //
-// The messages that must come again are listed in the response, and so are bodies that
-// are none of these: they end among the dead letters, where a person can look at them. The
-// error is always nil, since it would bring back the whole batch.
+// The messages that must come again are listed in the response, after the gaps of package
+// backoff. So are bodies that are none of these: they end among the dead letters, within
+// minutes, where a person can look at them. The error is always nil, since it would bring
+// back the whole batch.
 func (h *Handler) Queue(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
 	failed := make([]bool, len(e.Records))
 	slots := make(chan struct{}, maxParallel)
@@ -57,17 +59,19 @@ func (h *Handler) queued(ctx context.Context, m *events.SQSMessage) error {
 		h.count("QueueMalformed")
 		slog.ErrorContext(ctx, "queued message can't be read, it goes to the dead letters",
 			"message_id", brief(m.MessageId), "bytes", len(m.Body), "error", err)
+		h.delay(ctx, m, backoff.First) // more time does not help it
 		return err
 	}
+	n := receives(m)
 	if time.Time(at).IsZero() {
 		err = h.unstamped(ctx, e, m)
 	} else {
-		err = h.safely(ctx, e, at)
+		err = h.safely(ctx, e, delivery{by: byQueue, at: at, last: n >= backoff.Tries})
 	}
 	if err != nil {
 		h.waiting(at)
-		slog.WarnContext(ctx, "queued message must come again", "action", e.Action, "thing", e.Thing,
-			"receive_count", brief(m.Attributes["ApproximateReceiveCount"]), "error", err)
+		slog.WarnContext(ctx, "queued message must come again", "action", e.Action, "thing", e.Thing, "receive_count", n, "error", err)
+		h.delay(ctx, m, backoff.Gap(n))
 	}
 	return err
 }
@@ -77,6 +81,31 @@ func (h *Handler) queued(ctx context.Context, m *events.SQSMessage) error {
 func (h *Handler) waiting(at received) {
 	if t := time.Time(at); h.Metrics != nil && !t.IsZero() {
 		h.Metrics.Seconds("RetryAgeSeconds", max(0, h.now().Sub(t)))
+	}
+}
+
+// receives is how often a message has come out of the queue, with this time.
+func receives(m *events.SQSMessage) int {
+	n, err := strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
+	if err != nil {
+		return 1 // it always says
+	}
+	return n
+}
+
+// delayTime bounds what it takes to have a message come again after a gap.
+const delayTime = 2 * time.Second
+
+// delay has a message come again after a gap. Where that fails it comes after the queue's
+// own visibility timeout, and is tried as often.
+func (h *Handler) delay(ctx context.Context, m *events.SQSMessage, gap time.Duration) {
+	if h.Gaps == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), delayTime)
+	defer cancel()
+	if err := h.Gaps.Delay(ctx, m.ReceiptHandle, gap); err != nil {
+		slog.WarnContext(ctx, "message comes again after the queue's own time", "message_id", brief(m.MessageId), "error", err)
 	}
 }
 
@@ -92,9 +121,9 @@ func (h *Handler) unstamped(ctx context.Context, e message.RuleEvent, m *events.
 	case first:
 		e.ReceivedAt = h.now().UnixMilli()
 	default:
-		return h.safely(ctx, e, received{})
+		return h.safely(ctx, e, delivery{by: byQueue, last: receives(m) >= backoff.Tries})
 	}
-	if first && h.safely(ctx, e, h.receivedAt(e)) == nil {
+	if first && h.safely(ctx, e, delivery{by: byQueue, at: h.receivedAt(e)}) == nil {
 		return nil
 	}
 	ctx, cancel := settling(ctx)
@@ -103,13 +132,13 @@ func (h *Handler) unstamped(ctx context.Context, e message.RuleEvent, m *events.
 }
 
 // safely is rule for one message of many: a fault in it should not take the others along.
-func (h *Handler) safely(ctx context.Context, e message.RuleEvent, at received) (err error) {
+func (h *Handler) safely(ctx context.Context, e message.RuleEvent, d delivery) (err error) {
 	defer func() {
 		if p := recover(); p != nil { // the value may hold what the message held: it is not logged
 			err = &RetryError{Thing: e.Thing, Action: e.Action, Err: errors.New("handler panicked")}
 		}
 	}()
-	return h.rule(ctx, e, byQueue, at)
+	return h.rule(ctx, e, d)
 }
 
 // errNoMessage repeats nothing of the body.

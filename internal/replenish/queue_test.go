@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,11 +21,17 @@ import (
 // queue hands bodies to the handler and returns the indices of those that must come again.
 func (w *world) queue(bodies ...string) []int {
 	w.Helper()
+	return w.receive(1, bodies...)
+}
+
+// receive is queue for messages that come for the n-th time.
+func (w *world) receive(n int, bodies ...string) []int {
+	w.Helper()
 	var batch events.SQSEvent
 	for i, body := range bodies {
 		batch.Records = append(batch.Records, events.SQSMessage{
-			MessageId: string(rune('0' + i)), Body: body,
-			Attributes: map[string]string{"ApproximateReceiveCount": "1", "SentTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10)},
+			MessageId: string(rune('0' + i)), ReceiptHandle: "receipt-" + strconv.Itoa(i), Body: body,
+			Attributes: map[string]string{"ApproximateReceiveCount": strconv.Itoa(n), "SentTimestamp": strconv.FormatInt(time.Now().UnixMilli(), 10)},
 		})
 	}
 	response, err := w.Queue(w.Context(), batch)
@@ -101,6 +108,48 @@ func TestQueueMalformed(t *testing.T) {
 			want(t, w.last(), message.Ordered, "STANDARD_ORDER_PLACED")
 		})
 	}
+}
+
+// hidden is for how long which message was hidden.
+type hidden struct {
+	gaps map[string]time.Duration
+	err  error
+}
+
+func (h *hidden) Delay(_ context.Context, receipt string, gap time.Duration) error {
+	h.gaps[receipt] = gap
+	return h.err
+}
+
+// What fails is hidden for a gap that grows with its tries; what is done is not, and what
+// can't be read comes again soon, to be among the dead letters soon.
+func TestQueueGaps(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.throttled()
+		hides := &hidden{gaps: map[string]time.Duration{}}
+		w.Gaps = hides
+		foreign := pressed("filter", "2")
+		foreign.ClientID = "ACME-VAC-1::SN9"
+		for n, most := range map[int]time.Duration{1: time.Second, 5: 16 * time.Second, 20: 10 * time.Minute} {
+			clear(hides.gaps)
+			if again := w.receive(n, body(pressed("filter", "1")), "poison", body(foreign)); !slices.Equal(again, []int{0, 1}) {
+				t.Fatalf("messages %v must come again, want 0 and 1", again)
+			}
+			if got := hides.gaps["receipt-0"]; got < most/2 || got > most {
+				t.Errorf("after try %d the message is hidden for %v, want half to all of %v", n, got, most)
+			}
+			if got := hides.gaps["receipt-1"]; got != time.Second {
+				t.Errorf("after try %d what can't be read is hidden for %v, want a second", n, got)
+			}
+			if len(hides.gaps) != 2 {
+				t.Errorf("after try %d messages are hidden: %v", n, hides.gaps)
+			}
+		}
+		hides.err = errors.New("SQS is away")
+		if again := w.receive(2, body(pressed("filter", "1"))); again == nil {
+			t.Error("a message that could not be hidden is done, want it to come again by itself")
+		}
+	})
 }
 
 // What fails comes again by itself; what is refused does not.

@@ -106,6 +106,12 @@ type Retry interface {
 	Enqueue(ctx context.Context, e message.RuleEvent) error
 }
 
+// Gaps lets a message that came out of the queue, under a receipt, come again after a gap
+// that its handler chooses.
+type Gaps interface {
+	Delay(ctx context.Context, receipt string, gap time.Duration) error
+}
+
 // Metrics counts, and measures durations. Dimensions are names and values in turn.
 type Metrics interface {
 	Count(name string, n float64, dimensions ...string)
@@ -122,6 +128,7 @@ type Handler struct {
 	Pairings  Pairings
 	Retry     Retry
 
+	Gaps    Gaps             // nil: the queue knows its gaps itself
 	Metrics Metrics          // nil: nobody measures
 	Now     func() time.Time // nil: time.Now
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/store"
@@ -44,10 +45,17 @@ func (e *RetryError) Unwrap() error { return e.Err }
 // done at all is refused, which is told to the device where that is possible, and
 // counted and logged in any case.
 func (h *Handler) Rule(ctx context.Context, e message.RuleEvent) error {
-	return h.rule(ctx, e, byMQTT, h.receivedAt(e))
+	return h.rule(ctx, e, delivery{by: byMQTT, at: h.receivedAt(e)})
 }
 
-func (h *Handler) rule(ctx context.Context, e message.RuleEvent, by string, at received) error {
+// delivery is how a message has come this time.
+type delivery struct {
+	by   string
+	at   received // when it came to us first
+	last bool     // out of the queue for the last time: next come the dead letters
+}
+
+func (h *Handler) rule(ctx context.Context, e message.RuleEvent, d delivery) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	if _, err := thing.Parse(e.Thing); err != nil {
@@ -58,14 +66,14 @@ func (h *Handler) rule(ctx context.Context, e message.RuleEvent, by string, at r
 		h.refuse(ctx, e, "client_id", errors.New("client ID is not the thing"))
 		return nil
 	}
-	return h.act(ctx, e, by, at)
+	return h.act(ctx, e, d)
 }
 
-func (h *Handler) act(ctx context.Context, e message.RuleEvent, by string, at received) error {
+func (h *Handler) act(ctx context.Context, e message.RuleEvent, d delivery) error {
 	var do func(context.Context, message.RuleEvent) error
 	switch e.Action {
 	case message.ActionReplenish:
-		return h.press(ctx, e, by, at)
+		return h.press(ctx, e, d)
 	case message.ActionSlotStatus, message.ActionDeviceStatus:
 		do = h.reported
 	case message.ActionRegistration:
@@ -76,7 +84,7 @@ func (h *Handler) act(ctx context.Context, e message.RuleEvent, by string, at re
 		h.refuse(ctx, e, "action", errors.New("there is no such action"))
 		return nil
 	}
-	if h.older(at, maxReportAge) {
+	if h.older(d.at, maxReportAge) {
 		h.refuse(ctx, e, "too_old", errTooOld)
 		return nil
 	}
@@ -100,24 +108,24 @@ func (h *Handler) refuse(ctx context.Context, e message.RuleEvent, reason string
 func brief(s string) string { return fmt.Sprintf("%.128s", s) }
 
 // press handles a replenish that came as a message.
-func (h *Handler) press(ctx context.Context, e message.RuleEvent, by string, at received) error {
+func (h *Handler) press(ctx context.Context, e message.RuleEvent, d delivery) error {
 	p, err := readPress(e.Thing, messageID(e), e.Data)
 	if err != nil {
 		h.refuse(ctx, e, "payload", err)
-		return h.tell(ctx, p, by, p.result(verdict{outcome: message.Failed, code: CodeBadMessage}, h.now()))
+		return h.tell(ctx, p, d.by, p.result(verdict{outcome: message.Failed, code: CodeBadMessage}, h.now()))
 	}
 	c, reg, err := h.begin(ctx, p)
 	switch {
 	case errors.Is(err, errIDReused):
-		return h.tell(ctx, p, by, p.result(verdict{outcome: message.Failed, code: CodeIDReused}, h.now()))
+		return h.tell(ctx, p, d.by, p.result(verdict{outcome: message.Failed, code: CodeIDReused}, h.now()))
 	case c == nil:
-		return h.putOff(ctx, p, by, err)
+		return h.putOff(ctx, p, d.by, err)
 	case c.done():
-		return h.tell(ctx, p, by, replay(c.m.Result))
+		return h.tell(ctx, p, d.by, replay(c.m.Result))
 	case err != nil: // the claim is ours, but not the registration
-		return h.settle(ctx, p, c, refused(err), by)
+		return h.settle(ctx, p, c, refused(err), d)
 	}
-	return h.settle(ctx, p, c, h.order(ctx, c, reg, h.tooOld(ctx, p, at)), by)
+	return h.settle(ctx, p, c, h.order(ctx, c, reg, h.tooOld(ctx, p, d.at)), d)
 }
 
 // begin claims the message and reads the registration, at the same time. A claim can
@@ -137,15 +145,18 @@ func (h *Handler) begin(ctx context.Context, p press) (c *claim, reg *store.Regi
 }
 
 // settle stores what came of a claim and tells the device, at the same time.
-func (h *Handler) settle(ctx context.Context, p press, c *claim, v verdict, by string) error {
+func (h *Handler) settle(ctx context.Context, p press, c *claim, v verdict, d delivery) error {
 	state := store.Done
 	if !v.outcome.Final() {
 		state = store.Retrying
 	}
 	r := p.result(v, h.now())
 	c.m.QueuedAt = r.At // if it isn't final, it is handed back to where it came from
+	if d.last {
+		c.m.QueuedAt = time.Time{} // a device that asks again puts it in anew
+	}
 	c.close(r, state)
-	h.log(ctx, by, r, v.cause)
+	h.log(ctx, d.by, r, v.cause)
 
 	ctx, cancel := settling(ctx)
 	defer cancel()
@@ -154,7 +165,7 @@ func (h *Handler) settle(ctx context.Context, p press, c *claim, v verdict, by s
 		stored, told error
 	)
 	wait.Go(func() { _, stored = h.keep(ctx, c) })
-	if v.outcome.Final() || by != byQueue || !c.promised { // out of the queue it comes often
+	if v.outcome.Final() || d.by != byQueue || !c.promised { // out of the queue it comes often
 		told = h.publish(ctx, r)
 	}
 	wait.Wait()

@@ -1,0 +1,30 @@
+// Package backoff says when a message that has failed is tried again, and when it is given
+// up: on AWS, where the replenish function hides it in its queue for so long, as in the
+// queue of `restock up`.
+package backoff
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// First is the shortest gap: most trouble is over in seconds, and somebody waits.
+	First = time.Second
+	// Longest is the longest gap.
+	Longest = 10 * time.Minute
+	// Tries is how often a message is tried. With the gaps between them that makes four to
+	// nine hours, mostly some six and a half.
+	Tries = 60
+)
+
+// Gap returns how long to wait after the n-th try has failed: doubling from [First] to
+// [Longest], and of that half to all, so that messages which failed together do not come
+// back together. n below 1 counts as 1.
+func Gap(n int) time.Duration {
+	d := Longest
+	if n = max(n, 1); n < 12 { // what lies in a queue may say anything
+		d = min(d, First<<(n-1))
+	}
+	return d/2 + rand.N(d/2) //nolint:gosec // G404: jitter is no secret
+}
