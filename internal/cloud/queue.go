@@ -50,7 +50,9 @@ func (q *Retry) Delay(ctx context.Context, receipt string, gap time.Duration) er
 }
 
 // seconds rounds up, so that no gap is none.
-func seconds(d time.Duration) int32 { return int32((d + time.Second - 1) / time.Second) }
+func seconds(d time.Duration) int32 {
+	return int32((d + time.Second - 1) / time.Second) //nolint:gosec // G115: minutes
+}
 
 // Enqueue puts a message that has failed into the queue, to be tried again after the first gap.
 func (q *Retry) Enqueue(ctx context.Context, e message.RuleEvent) error {

@@ -27,10 +27,8 @@ var ranks = map[string]int{StatusPlaced: 1, StatusShipped: 2, StatusCancelled: 3
 
 // order stores what became of an order and tells the device.
 func (h *Handler) order(ctx context.Context, n *notice) (string, error) {
-	if n.Type == drs.OrderPlaced && n.Order.SlotID != "" {
-		if err := placed.Note(ctx, h.Store, n.reg.Thing, n.Order.SlotID, n.Order.InstanceID, n.at); err != nil {
-			return failed, err
-		}
+	if err := h.notePlaced(ctx, n); err != nil {
+		return failed, err
 	}
 	o, fresh, err := h.keepOrder(ctx, n)
 	switch {
@@ -43,6 +41,21 @@ func (h *Handler) order(ctx context.Context, n *notice) (string, error) {
 		Thing: o.Thing, Slot: o.Slot, InstanceID: o.InstanceID,
 		Status: o.Status, ExpectedDelivery: o.ExpectedDelivery, At: o.At,
 	})
+}
+
+// notePlaced notes that an order was placed. What becomes of one says so too, and may come
+// first: then it stands for the time until that is known.
+func (h *Handler) notePlaced(ctx context.Context, n *notice) error {
+	if n.Order.SlotID == "" {
+		return nil
+	}
+	if n.Type != drs.OrderPlaced {
+		known := &store.Order{Thing: n.reg.Thing, InstanceID: n.Order.InstanceID}
+		if err := h.get(ctx, known); err != nil || known.Version > 0 {
+			return err
+		}
+	}
+	return placed.Note(ctx, h.Store, n.reg.Thing, n.Order.SlotID, n.Order.InstanceID, n.at)
 }
 
 // keepOrder writes n onto the record of its order. fresh is false where that tells of

@@ -79,6 +79,35 @@ func TestPlacedOrderIsNoted(t *testing.T) {
 	}
 }
 
+// SNS may bring the end of an order before its beginning. That it was placed is known then
+// too, or a press whose answer got lost would order again.
+func TestEndBeforePlaced(t *testing.T) {
+	for _, end := range []func(at time.Time) []byte{
+		func(at time.Time) []byte { return notice("OrderCancelled", "2", at, cancelInfo("o1")) },
+		func(at time.Time) []byte { return notice("ItemShipped", "2", at, orderInfo("o1")) },
+	} {
+		w := newWorld(t)
+		later := w.clock.Add(time.Hour)
+		found := func(when string, from time.Time, want bool) {
+			t.Helper()
+			id, got, err := placed.Since(t.Context(), w.store, vac, "filter", from)
+			if err != nil || got != want || got && id != "o1" {
+				t.Errorf("%s: Since(%v) = %q, %v, %v; want %v", when, from, id, got, err, want)
+			}
+		}
+		w.take(end(later))
+		found("after the end", w.clock, true)
+		w.take(notice("OrderPlaced", "1", w.clock, orderInfo("o1")))
+		found("after both", w.clock, true)
+		found("after both", w.clock.Add(time.Millisecond), false) // not what another press has ordered
+		// The end of an order that is known, and not the newest any more, is no news.
+		w.take(notice("OrderPlaced", "3", later.Add(time.Hour), orderInfo("o2")), notice("OrderCancelled", "4", later.Add(2*time.Hour), cancelInfo("o1")))
+		if id, _, err := placed.Since(t.Context(), w.store, vac, "filter", later); err != nil || id != "o2" {
+			t.Errorf("newest = %q, %v; want o2", id, err)
+		}
+	}
+}
+
 // Whatever the order of arrival, the newest state stays.
 func TestOrderNeverGoesBack(t *testing.T) {
 	at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }

@@ -34,8 +34,8 @@ func record(thing, slot string) *store.Order {
 	return &store.Order{Thing: thing, InstanceID: "slot/" + slot}
 }
 
-// Note notes that an order for a slot was placed at a time. An older time than is
-// known changes nothing.
+// Note notes that an order for a slot was placed at a time, or no later. An order older than
+// the one that is known changes nothing; of the same one the earliest time counts.
 func Note(ctx context.Context, s Store, thing, slot, instance string, at time.Time) error {
 	err := store.ErrConflict
 	for try := 0; try < tries && errors.Is(err, store.ErrConflict); try++ {
@@ -43,7 +43,7 @@ func Note(ctx context.Context, s Store, thing, slot, instance string, at time.Ti
 		if err := s.Get(ctx, o); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("reading the newest order of a slot of %s: %w", thing, err)
 		}
-		if !o.At.Before(at) {
+		if o.Newest == instance && !o.At.After(at) || o.Newest != instance && !o.At.Before(at) {
 			return nil
 		}
 		o.Slot, o.Status, o.Newest, o.At = slot, Status, instance, at

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -41,8 +42,8 @@ func wantSince(t *testing.T, s placed.Store, slot string, from time.Time, want b
 func TestNewestCounts(t *testing.T) {
 	s := open(t)
 	wantSince(t, s, "filter", time.Time{}, false)
-	for _, minutes := range []int{5, 9, 2} {
-		if err := placed.Note(t.Context(), s, vac, "filter", "o1", start.Add(time.Duration(minutes)*time.Minute)); err != nil {
+	for i, minutes := range []int{5, 9, 2} {
+		if err := placed.Note(t.Context(), s, vac, "filter", "o"+strconv.Itoa(i), start.Add(time.Duration(minutes)*time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -50,6 +51,20 @@ func TestNewestCounts(t *testing.T) {
 	wantSince(t, s, "filter", start.Add(9*time.Minute), true)
 	wantSince(t, s, "filter", start.Add(9*time.Minute+time.Millisecond), false)
 	wantSince(t, s, "bag", start, false)
+}
+
+// Of one order the earliest time counts, in whatever order they come.
+func TestEarliestOfOneOrder(t *testing.T) {
+	for _, minutes := range [][]int{{5, 9}, {9, 5}} {
+		s := open(t)
+		for _, m := range minutes {
+			if err := placed.Note(t.Context(), s, vac, "filter", "o1", start.Add(time.Duration(m)*time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantSince(t, s, "filter", start.Add(5*time.Minute), true)
+		wantSince(t, s, "filter", start.Add(5*time.Minute+time.Millisecond), false)
+	}
 }
 
 func TestNewestHasItsID(t *testing.T) {
@@ -75,7 +90,7 @@ func TestNotesAtTheSameTime(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 4 {
 		all.Go(func() {
-			if err := placed.Note(t.Context(), s, vac, "filter", "o1", start.Add(time.Duration(i)*time.Minute)); err != nil {
+			if err := placed.Note(t.Context(), s, vac, "filter", "o"+strconv.Itoa(i), start.Add(time.Duration(i)*time.Minute)); err != nil {
 				t.Error(err)
 			}
 		})
