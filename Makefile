@@ -1,13 +1,13 @@
 # make run, make test: nothing but Go is needed. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint bench build demo
+.PHONY: help run test race lint bench build demo openapi-test
 
 GO      ?= go
 TOOL    := $(GO) tool -modfile=tools/go.mod
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## build restock and start it on this machine, with the sandbox in place of Amazon
 	./bin/restock up
@@ -24,6 +24,11 @@ test: ## run the tests
 
 race: ## run the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race ./...
+
+openapi-test: build ## ask the API all that docs/openapi.yaml describes (needs Python and PyPI)
+	@test -x bin/openapi/bin/schemathesis || python3 -m venv bin/openapi
+	@bin/openapi/bin/pip install -q --disable-pip-version-check -r tools/openapi/requirements.txt
+	bin/openapi/bin/python tools/openapi/run.py bin/restock
 
 lint: ## check format and code
 	$(GO) vet ./...
