@@ -70,7 +70,7 @@ func (d *device) invite(p *pendingPairing) {
 		return
 	}
 	d.printf("To pair this device, scan the code with a phone or open the link:\n")
-	d.printf("%s", qr(p.URL))
+	d.printf("%s", d.qr(p.URL))
 	d.printf("  %s\n", d.terminal.link(p.URL))
 	d.progress("waiting for the customer")
 }

@@ -128,38 +128,3 @@ func (c *devicesShow) Run(ctx context.Context, t *terminal) error {
 	}
 	return nil
 }
-
-type statusCommand struct{ running }
-
-func (c *statusCommand) Run(ctx context.Context, t *terminal) error {
-	data, err := c.data()
-	if err != nil {
-		return err
-	}
-	s, err := local.AskStatus(ctx, data)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return t.json(s)
-	}
-	line := func(name, value string) { t.printf("%s %s", t.dim(fmt.Sprintf("%-12s", name)), value) }
-	line("version", fmt.Sprintf("%s, process %d, up for %s", s.Version, s.PID, time.Since(s.Started).Round(time.Second)))
-	line("pages, API", s.Addresses.HTTP)
-	line("MQTT", fmt.Sprintf("%s, %d connected", s.Addresses.MQTT, s.Connected))
-	line("sandbox", cmp.Or(s.Addresses.Sandbox, "none"))
-	line("data", s.Data)
-	line("clock", fmt.Sprintf("%s, moved by %s", clock(s.Now), s.Moved))
-	line("queue", fmt.Sprintf("%d waiting, %d given up", s.Queue, s.DeadLetters))
-	for _, d := range s.Dead {
-		line("", fmt.Sprintf("%s of %s, %d attempts: %s", d.Kind, clock(d.Stored), d.Attempts, d.Error))
-	}
-	for _, m := range s.Counts {
-		name := m.Name
-		for k, v := range m.Dimensions {
-			name += " " + k + "=" + v
-		}
-		line("count", fmt.Sprintf("%-40s %v", name, m.Value))
-	}
-	return nil
-}

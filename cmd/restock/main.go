@@ -55,6 +55,7 @@ func run(args []string, stdin *os.File, stdout, stderr *os.File) int {
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exit = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),
+		kong.ValueFormatter(helpOf),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(&terminal{in: stdin, out: stdout, err: stderr, color: wantsColor(stdout), live: isTerminal(stdout)}),
 	)
@@ -82,6 +83,15 @@ func usual(args []string) []string {
 		return append([]string{"version"}, args[1:]...)
 	}
 	return args
+}
+
+// helpOf names the variable of a flag in its help, also where the flag reads it later.
+func helpOf(v *kong.Value) string {
+	variable := v.Tag.Get("variable")
+	if variable == "" {
+		return kong.DefaultHelpValueFormatter(v)
+	}
+	return strings.TrimSuffix(v.Help, ".") + " ($" + variable + ")."
 }
 
 // fail prints err as one sentence and returns the exit code that goes with it.

@@ -174,6 +174,9 @@ func TestHelp(t *testing.T) {
 	if r := restock(t, nil, "help", "press"); r.out != restock(t, nil, "press", "--help").out {
 		t.Errorf("help press says %q", r.out)
 	}
+	if r := restock(t, nil, "up", "--help"); !strings.Contains(r.out, "($RESTOCK_LWA_API_URL)") || !strings.Contains(r.out, "($RESTOCK_MQTT_TRUST_LOCAL)") {
+		t.Errorf("the help of up does not name the variables of its flags: %s", r.out)
+	}
 	if r := restock(t, nil, "press", "--help"); !strings.Contains(r.out, "restock press --thing") || !strings.Contains(r.out, "Exit code") {
 		t.Errorf("the help of press has no example or no exit codes: %s", r.out)
 	}
@@ -256,14 +259,34 @@ func TestUpRefuses(t *testing.T) {
 		}
 	})
 	t.Run("data file without key ring", func(t *testing.T) {
+		u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+		u.stop(t, os.Interrupt)
+		if err := os.Remove(local.RingPath(u.data)); err != nil {
+			t.Fatal(err)
+		}
+		restock(t, nil, append([]string{"up", "--data", u.data}, free...)...).sentence(t, exitFailed, "the key ring", "is missing", local.RingPath(u.data))
+	})
+	t.Run("another program's file", func(t *testing.T) {
 		path := file(t, "x")
 		if err := os.Remove(local.RingPath(path)); err != nil {
 			t.Fatal(err)
 		}
-		restock(t, nil, append([]string{"up", "--data", path}, free...)...).sentence(t, exitFailed, "key ring")
+		r := restock(t, nil, append([]string{"up", "--data", path}, free...)...)
+		r.sentence(t, exitFailed, path, "--data")
+		if strings.Contains(r.err, "key ring") {
+			t.Errorf("it blames the key ring: %s", r.err)
+		}
+		if _, err := os.Stat(local.RingPath(path)); err == nil {
+			t.Error("it has made a key ring beside a file that is not ours")
+		}
 	})
 	t.Run("a directory", func(t *testing.T) {
-		restock(t, nil, append([]string{"up", "--data", t.TempDir()}, free...)...).sentence(t, exitFailed)
+		dir := t.TempDir()
+		r := restock(t, nil, append([]string{"up", "--data", dir}, free...)...)
+		r.sentence(t, exitFailed, dir, "not a regular file", "--data")
+		if strings.Contains(r.err, "key ring") {
+			t.Errorf("it blames the key ring: %s", r.err)
+		}
 	})
 	t.Run("a secret without client ID", func(t *testing.T) {
 		r := restock(t, []string{"RESTOCK_LWA_CLIENT_SECRET=canary-secret"}, append([]string{"up"}, free...)...)
@@ -345,7 +368,12 @@ func TestAsksRunning(t *testing.T) {
 	if r := restock(t, nil, append([]string{"status", "--json"}, data...)...); json.Unmarshal([]byte(r.out), &s) != nil || s.Addresses != u.Addresses || s.PID != u.PID {
 		t.Errorf("status --json: %+v", r)
 	}
-	if r := restock(t, nil, append([]string{"status"}, data...)...); r.code != 0 || !strings.Contains(r.out, u.Addresses.HTTP) {
+	press := []string{"press", "--mqtt", u.Addresses.MQTT, "--thing", "ACME-VAC-1::SN0001", "--slot", "filter"}
+	if r := restock(t, nil, press...); r.code != 0 {
+		t.Errorf("press: %+v", r)
+	}
+	if r := restock(t, nil, append([]string{"status"}, data...)...); r.code != 0 || !strings.Contains(r.out, u.Addresses.HTTP) ||
+		!strings.Contains(r.out, "1  presses, by mqtt, outcome ordered\n") {
 		t.Errorf("status: %+v", r)
 	}
 	elsewhere := []string{"--data", filepath.Join(t.TempDir(), "none.db")}

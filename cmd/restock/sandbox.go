@@ -19,7 +19,7 @@ type sandboxCommand struct {
 	Name string `name:"host-name" placeholder:"NAME" help:"Further name that software calls it by, such as that of a container."`
 	Data string `placeholder:"FILE" help:"Keep its state in this data file. Default: in memory."`
 
-	ClientID     string   `name:"client-id" placeholder:"ID" env:"RESTOCK_LWA_CLIENT_ID" help:"Client ID that it knows. Default: one that it makes up. The secret is never a flag: RESTOCK_LWA_CLIENT_SECRET."`
+	ClientID     string   `name:"client-id" placeholder:"ID" env:"RESTOCK_LWA_CLIENT_ID" help:"Client ID that it knows, with the secret in RESTOCK_LWA_CLIENT_SECRET. Default: both are made up."`
 	RedirectURLs []string `name:"redirect-url" placeholder:"URL" sep:"none" help:"Allowed return URL of that client; may be repeated. Default: those of restock up and restock login."`
 	Scopes       []string `name:"scope" placeholder:"SCOPE" sep:"none" help:"Scope that the client may ask for; may be repeated. Default: all that are known."`
 	Clients      string   `type:"path" placeholder:"FILE" help:"JSON file of further clients."`

@@ -27,7 +27,7 @@ type upCommand struct {
 	TestDevices    *bool `name:"test-devices" negatable:"" variable:"RESTOCK_TEST_DEVICES" group:"dev" help:"Pair as test devices, whose orders are not real."`
 	NonLive        *bool `name:"non-live" negatable:"" variable:"RESTOCK_NON_LIVE" group:"dev" help:"Allow device models that are not live yet."`
 
-	ClientID        string `name:"client-id" placeholder:"ID" variable:"RESTOCK_LWA_CLIENT_ID" group:"amazon" help:"Client ID of the LWA security profile. Its secret is never a flag: RESTOCK_LWA_CLIENT_SECRET."`
+	ClientID        string `name:"client-id" placeholder:"ID" variable:"RESTOCK_LWA_CLIENT_ID" group:"amazon" help:"Client ID of the LWA security profile. Its secret is never a flag but in RESTOCK_LWA_CLIENT_SECRET."`
 	Region          string `placeholder:"na|eu|fe" variable:"RESTOCK_LWA_REGION" group:"amazon" help:"Region of LWA."`
 	RedirectURL     string `name:"redirect-url" placeholder:"URL" variable:"RESTOCK_REDIRECT_URL" group:"amazon" help:"Our callback as registered with Amazon. Default: /callback at the HTTP address."`
 	PublicClients   string `name:"public-clients" placeholder:"IDS" variable:"RESTOCK_LWA_PUBLIC_CLIENTS" group:"amazon" help:"Client IDs of companion apps, separated by commas."`
@@ -45,8 +45,7 @@ func (c *upCommand) Help() string {
 	return `Runs all of Restock in this process: pages and API, a broker for devices, the schedule that keeps tokens fresh, and
 the sandbox in place of Amazon. What it knows is kept in one file, and is there again after a crash.
 
-Each flag has a variable, which the flag comes before: RESTOCK_HTTP, RESTOCK_MQTT, RESTOCK_SANDBOX, RESTOCK_DATA,
-RESTOCK_MQTT_TRUST_LOCAL, RESTOCK_LWA_CLIENT_ID and so on.
+Each flag has a variable, which the flag comes before.
 
 Examples:
 

@@ -31,11 +31,8 @@ func openData(path string, now func() time.Time) (*bolt.Store, *seal.Ring, error
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("making the directory of the data file: %w", err)
 	}
-	_, dataErr := os.Stat(path)
-	_, ringErr := os.Stat(RingPath(path))
-	if dataErr == nil && errors.Is(ringErr, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("the key ring %s is missing, without which the tokens in %s can't be opened: "+
-			"put it back, or move the data file away to start anew", RingPath(path), path)
+	if err := checkRing(path, now); err != nil {
+		return nil, nil, err
 	}
 	ring, err := seal.LoadFile(RingPath(path)) // first, so that a data file never lacks one
 	if err != nil {
@@ -46,6 +43,25 @@ func openData(path string, now func() time.Time) (*bolt.Store, *seal.Ring, error
 		return nil, nil, err
 	}
 	return s, ring, nil
+}
+
+// checkRing refuses a data file whose ring is missing. What is at path may also be no data
+// file at all, which is another mistake.
+func checkRing(path string, now func() time.Time) error {
+	_, dataErr := os.Stat(path)
+	_, ringErr := os.Stat(RingPath(path))
+	if dataErr != nil || !errors.Is(ringErr, fs.ErrNotExist) {
+		return nil
+	}
+	s, err := bolt.Open(path, bolt.Options{Now: now})
+	if err != nil {
+		return err
+	}
+	if err := s.Close(); err != nil {
+		return err
+	}
+	return fmt.Errorf("the key ring %s is missing, without which the tokens in %s can't be opened: "+
+		"put it back, or move the data file away to start anew", RingPath(path), path)
 }
 
 // keptClient returns the LWA client by which a stack and its sandbox know each
