@@ -14,12 +14,17 @@ func (s *TokenSource) renew(ctx context.Context) (*Token, error) {
 	if wait := s.closedFor(); wait > 0 {
 		return nil, &HeldBackError{Err: *s.failure.Load(), RetryAfter: wait}
 	}
+	if ctx.Err() != nil {
+		return nil, notWaited(context.Cause(ctx))
+	}
 	t, landed, err := s.flights.Do(ctx, "", s.limit(), s.fly)
 	if !landed {
-		return nil, fmt.Errorf("lwa: waiting for a token: %w", err)
+		return nil, notWaited(err)
 	}
 	return t, err
 }
+
+func notWaited(cause error) error { return fmt.Errorf("lwa: waiting for a token: %w", cause) }
 
 // fly gets the next token and notes how that went.
 func (s *TokenSource) fly(ctx context.Context) (*Token, error) {

@@ -1,0 +1,218 @@
+package lwa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Transport is an [http.RoundTripper] for any of Amazon's APIs that take an LWA access
+// token:
+//
+//	api := &http.Client{Transport: &lwa.Transport{Source: c.ClientCredentialsSource("appstore::apps:readwrite")}}
+//
+// It adds the token to each request. Where the API refuses the token as [TokenRefused] has
+// it, the token is renewed, and the request is sent once more, if its body can be: if
+// it has none, or a GetBody, as [http.NewRequest] gives it for the usual readers. Otherwise
+// the refusal is returned, and the next request gets the new token.
+//
+// The token follows no redirect to another host, and travels by https only, except to this
+// machine. The caller's request is not
+// changed.
+type Transport struct {
+	// Source has the tokens. Required.
+	Source *TokenSource
+	// Header is where the token goes: "x-amz-access-token" for the Selling Partner API.
+	// Empty: "Authorization", after the word Bearer.
+	Header string
+	// Base sends the requests; nil: [http.DefaultTransport].
+	Base http.RoundTripper
+}
+
+var errPlainHTTP = errors.New("lwa: the access token would travel unencrypted: use https")
+
+// RoundTrip implements [http.RoundTripper]. Its errors are those of the Source and of Base.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if leavesHost(r) {
+		return t.base().RoundTrip(r)
+	}
+	resp, token, err := t.send(r)
+	if err != nil || TokenRefused(resp) == nil || !t.Source.Reject(token.AccessToken) {
+		return resp, err
+	}
+	again, ok := repeatable(r)
+	if !ok {
+		return resp, nil
+	}
+	if _, err := t.Source.Token(r.Context()); err != nil {
+		return resp, nil //nolint:nilerr // the refusal is an answer, and says more
+	}
+	_ = resp.Body.Close() // the answer is given up
+	resp, _, err = t.send(again)
+	if resp != nil {
+		resp.Request = r
+	}
+	return resp, err
+}
+
+// send sends r once, with a token. It closes the body of r, as a RoundTripper must.
+func (t *Transport) send(r *http.Request) (*http.Response, *Token, error) {
+	token, err := t.token(r.Context(), r.URL)
+	if err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close() // nothing was read from it
+		}
+		return nil, nil, err
+	}
+	sent := r.Clone(r.Context())
+	if t.Header == "" {
+		sent.Header.Set("Authorization", "Bearer "+token.AccessToken.Reveal())
+	} else {
+		sent.Header.Set(t.Header, token.AccessToken.Reveal())
+	}
+	resp, err := t.base().RoundTrip(sent)
+	if resp != nil {
+		resp.Request = r
+	}
+	return resp, token, err
+}
+
+func (t *Transport) token(ctx context.Context, to *url.URL) (*Token, error) {
+	switch {
+	case t.Source == nil:
+		return nil, errors.New("lwa: the Transport has no Source")
+	case to.Scheme != "https" && !isLocal(to.Hostname()):
+		return nil, errPlainHTTP
+	}
+	token, err := t.Source.Token(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("lwa: getting an access token for %s: %w", to.Host, err)
+	}
+	return token, nil
+}
+
+func (t *Transport) base() http.RoundTripper {
+	if t.Base != nil {
+		return t.Base
+	}
+	return http.DefaultTransport
+}
+
+// leavesHost reports whether r follows a redirect, and any of the requests before it went
+// to another host, or by another scheme.
+func leavesHost(r *http.Request) bool {
+	for before := r; before.Response != nil && before.Response.Request != nil; {
+		before = before.Response.Request
+		if before.URL.Scheme != r.URL.Scheme || !strings.EqualFold(before.URL.Host, r.URL.Host) {
+			return true
+		}
+	}
+	return false
+}
+
+func isLocal(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// repeatable returns r with a body that has not been read.
+func repeatable(r *http.Request) (*http.Request, bool) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return r, true
+	}
+	if r.GetBody == nil {
+		return nil, false
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return nil, false
+	}
+	again := r.Clone(r.Context())
+	again.Body = body
+	return again, true
+}
+
+// maxRefusal is how much of a refusal is looked at, in bytes.
+const maxRefusal = 4 << 10
+
+// TokenRefused returns an [*Error] with Op api and Code invalid_token where an API refuses
+// the access token of a request so that a new one may help, nil for any other answer:
+//
+//   - 401;
+//   - 403 "Request is not authorized." of the Appstore's APIs;
+//   - 403 of the Selling Partner API for a token that has expired, was revoked or is
+//     malformed;
+//   - 400 "Invalid token" of the Dash Replenishment Service;
+//   - 400 invalid_token of LWA's own profile.
+//
+// The first 4 KiB of the body are looked at. The body can still be read whole afterwards.
+func TokenRefused(resp *http.Response) error {
+	if resp == nil {
+		return nil
+	}
+	switch resp.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest:
+	default:
+		return nil
+	}
+	text := peek(resp)
+	if resp.StatusCode != http.StatusUnauthorized && !refusesToken(resp.StatusCode, text) || secretExpired(text) {
+		return nil
+	}
+	return &Error{Op: opAPI, StatusCode: resp.StatusCode, Code: InvalidToken, Description: "the API refuses the access token"}
+}
+
+func refusesToken(status int, text string) bool {
+	for _, known := range tokenRefusals {
+		if known.status == status && strings.Contains(text, known.phrase) {
+			return true
+		}
+	}
+	return false
+}
+
+// Source: developer.amazon.com/docs/app-submission-api/auth.html;
+// developer-docs.amazon.com/sp-api/docs/authorization-errors
+var tokenRefusals = []struct {
+	status int
+	phrase string // in lower case
+}{
+	{http.StatusForbidden, "request is not authorized"},
+	{http.StatusForbidden, "access token you provided has expired"},
+	{http.StatusForbidden, "access token you provided is revoked, malformed or invalid"},
+	{http.StatusForbidden, string(InvalidToken)},
+	{http.StatusBadRequest, "invalid token"},
+	{http.StatusBadRequest, string(InvalidToken)},
+}
+
+// secretExpired: no new token comes of an expired client secret.
+func secretExpired(text string) bool {
+	return strings.Contains(text, "lwa secret token you provided has expired")
+}
+
+// peek returns the beginning of the body, in lower case, and puts it back.
+func peek(resp *http.Response) string {
+	if resp.Body == nil {
+		return ""
+	}
+	start, err := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
+	rest := io.Reader(resp.Body)
+	if err != nil {
+		rest = broken{err}
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(strings.NewReader(string(start)), rest), resp.Body}
+	return strings.ToLower(string(start))
+}
+
+// broken is where a body broke off.
+type broken struct{ err error }
+
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
