@@ -20,7 +20,8 @@ type Error struct {
 	// tokeninfo, profile; authorize for a redirect that brings an error, api for an API
 	// that refuses the access token.
 	Op string
-	// StatusCode is the HTTP status, 200 for a success that can't be used.
+	// StatusCode is the HTTP status, 200 for a success that can't be used, 0 for
+	// a redirect.
 	StatusCode int
 	// Code is what LWA refuses with, one of the constants above. Empty where the
 	// answer fits nothing known, and where a 429 or 5xx brings the code of a refusal:
@@ -45,7 +46,10 @@ type Error struct {
 // Error implements error.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "lwa: %s: %d", e.Op, e.StatusCode)
+	b.WriteString("lwa: " + e.Op + ":")
+	if e.StatusCode != 0 {
+		fmt.Fprintf(&b, " %d", e.StatusCode)
+	}
 	if code := e.displayCode(); code != "" {
 		b.WriteString(" " + code)
 	}

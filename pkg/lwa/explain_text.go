@@ -43,14 +43,14 @@ func (e *Error) explainText() string {
 }
 
 // printed is what [Error.Error] writes.
-var printed = regexp.MustCompile(`lwa: (\w+): (\d{3})\b(?: ([A-Za-z_]+)\b)?(?:: ([^\n]*))?`)
+var printed = regexp.MustCompile(`lwa: (\w+):(?: (\d{3})\b)?(?: ([A-Za-z_]+)\b)?(?:: ([^\n]*))?`)
 
 func readPrinted(text string) *Error {
 	m := printed.FindStringSubmatch(text)
 	if m == nil {
 		return nil
 	}
-	status, _ := strconv.Atoi(m[2]) // three digits
+	status, _ := strconv.Atoi(m[2]) // three digits, or none
 	e := &Error{Op: m[1], StatusCode: status, Description: m[4]}
 	e.setCode(m[3])
 	return e

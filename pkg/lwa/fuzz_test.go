@@ -69,3 +69,59 @@ func checkError(t *testing.T, err error) {
 		t.Errorf("error is not fit for a log: %q", out)
 	}
 }
+
+// FuzzCalls: the same holds for the calls that don't end in a token.
+func FuzzCalls(f *testing.F) {
+	f.Add(200, pairBody)
+	f.Add(200, `{"user_id":"amzn1.account.A","name":"Test User"}`)
+	f.Add(200, `{"iss":"https://www.amazon.com","user_id":"amzn1.account.A","aud":"x","exp":3597}`)
+	f.Add(400, `{"error":"slow_down","error_description":"`+canaryAccess+`"}`)
+	f.Add(400, `{"error":"InvalidValue","error_description":"The request has an invalid parameter : client_id"}`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		if status < 100 || status > 999 {
+			t.Skip("no status that net/http would deliver")
+		}
+		c := answering(status, nil, body)
+		pair, err := c.CreateCodePair(t.Context(), lwa.CodePairRequest{Scopes: []string{"profile"}})
+		switch {
+		case (pair == nil) == (err == nil):
+			t.Fatalf("CreateCodePair() = %v, %v, want one of the two", pair, err)
+		case err != nil:
+			checkError(t, err)
+		case pair.UserCode == "" || pair.DeviceCode.IsZero() || pair.Interval <= 0 || !pair.Expiry.After(noon) || !strings.HasPrefix(pair.VerificationURL, "http"):
+			t.Errorf("a pair that can't work: %+v", *pair)
+		}
+		profile, err := c.Profile(t.Context(), lwa.NewSecret(canaryAccess))
+		switch {
+		case (profile == nil) == (err == nil):
+			t.Fatalf("Profile() = %v, %v, want one of the two", profile, err)
+		case err != nil:
+			checkError(t, err)
+		case profile.UserID == "":
+			t.Error("a profile of nobody")
+		}
+		if _, err := c.VerifyToken(t.Context(), lwa.NewSecret(canaryAccess)); err == nil && !strings.Contains(body, c.ClientID) {
+			t.Errorf("%q passes for a token of ours", body)
+		}
+	})
+}
+
+// FuzzExplainText: any text may be pasted; none of it comes out.
+func FuzzExplainText(f *testing.F) {
+	for _, e := range catalogue {
+		f.Add(e.body)
+	}
+	f.Add("lwa: refresh: 400 invalid_grant: " + canaryRefresh)
+	f.Add(`https://app.example.com/?error=access_denied&error_description=%zz`)
+	f.Add(`{"errors":[{"details":7}]} {"errors":[7]} {"message":{}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		got, known := lwa.ExplainText(text)
+		if known != (got != "") {
+			t.Errorf("ExplainText(%q) = %q, %t", text, got, known)
+		}
+		with, _ := lwa.ExplainText(text + " canary-7Fq")
+		if strings.Contains(with, "canary-7Fq") {
+			t.Errorf("the text comes out: %q", with)
+		}
+	})
+}
