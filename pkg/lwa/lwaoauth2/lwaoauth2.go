@@ -1,0 +1,107 @@
+// Package lwaoauth2 takes tokens of package lwa to golang.org/x/oauth2 and back, for
+// programs and libraries that know that one.
+//
+//	api := oauth2.NewClient(ctx, lwaoauth2.TokenSource(ctx, c.ClientCredentialsSource("appstore::apps:readwrite")))
+//
+// Only who imports this package depends on x/oauth2.
+package lwaoauth2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/oauth2"
+
+	"github.com/restock-dev/restock/pkg/lwa"
+)
+
+// Token converts t. The result holds the tokens in the open: fmt and encoding/json print
+// them. Its ExpiresIn is zero, as for any token that was not just received. Nil gives nil.
+func Token(t *lwa.Token) *oauth2.Token {
+	if t == nil {
+		return nil
+	}
+	o := &oauth2.Token{
+		AccessToken:  t.AccessToken.Reveal(),
+		TokenType:    t.TokenType,
+		RefreshToken: t.RefreshToken.Reveal(),
+		Expiry:       t.Expiry,
+	}
+	if t.Scope == "" {
+		return o
+	}
+	return o.WithExtra(map[string]any{"scope": t.Scope})
+}
+
+// FromToken converts o, one that was stored for instance. A token without expiry is taken
+// for one that has expired, since LWA's always have one. Nil gives nil.
+func FromToken(o *oauth2.Token) *lwa.Token {
+	if o == nil {
+		return nil
+	}
+	scope, _ := o.Extra("scope").(string)
+	return &lwa.Token{
+		AccessToken:  lwa.NewSecret(o.AccessToken),
+		RefreshToken: lwa.NewSecret(o.RefreshToken),
+		TokenType:    o.Type(),
+		Expiry:       o.Expiry.UTC(),
+		Scope:        scope,
+	}
+}
+
+// TokenSource makes an [oauth2.TokenSource] of s, which waits for a token no longer than ctx
+// lives: oauth2's Token has no context of its own. Don't wrap it in
+// [oauth2.ReuseTokenSource], which would keep each token until its expiry; s does that,
+// and better.
+func TokenSource(ctx context.Context, s *lwa.TokenSource) oauth2.TokenSource {
+	return source{ctx, s}
+}
+
+type source struct {
+	ctx context.Context
+	s   *lwa.TokenSource
+}
+
+// Token implements oauth2.TokenSource.
+func (s source) Token() (*oauth2.Token, error) {
+	t, err := s.s.Token(s.ctx)
+	if err != nil {
+		return nil, retrieveError(err)
+	}
+	return Token(t), nil
+}
+
+// RetrieveError is an error of package lwa, in which errors.As finds an
+// [*oauth2.RetrieveError] as well, for those who look for that.
+type RetrieveError struct {
+	err error
+	as  *oauth2.RetrieveError
+}
+
+// Error is that of the lwa error: it holds nothing secret.
+func (e *RetrieveError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error of package lwa, and oauth2's form of it.
+func (e *RetrieveError) Unwrap() []error { return []error{e.err, e.as} }
+
+func retrieveError(err error) error {
+	var refused *lwa.Error
+	if !errors.As(err, &refused) || refused.Code == "" {
+		return err
+	}
+	return &RetrieveError{err, &oauth2.RetrieveError{ErrorCode: string(refused.Code), ErrorDescription: refused.Description}}
+}
+
+// Source makes an [lwa.TokenSource] of an [oauth2.TokenSource], one that fetches a new
+// token at each call: not one of oauth2.ReuseTokenSource, nor [oauth2.Config.TokenSource]
+// with a token that still lives, which answer with the token that is to be replaced.
+func Source(o oauth2.TokenSource) *lwa.TokenSource {
+	return &lwa.TokenSource{Fetch: func(context.Context, *lwa.Token) (*lwa.Token, error) {
+		t, err := o.Token()
+		if err != nil {
+			return nil, fmt.Errorf("fetching a token by x/oauth2: %w", err)
+		}
+		return FromToken(t), nil
+	}}
+}
