@@ -32,6 +32,7 @@ type commands struct {
 	Devices devicesCommand `cmd:"" help:"Look at the devices of a running restock up."`
 	Status  statusCommand  `cmd:"" help:"Say how a running restock up is doing."`
 	Redrive redriveCommand `cmd:"" help:"Put back messages that were given up, of a stack or of a restock up."`
+	Keys    keysCommand    `cmd:"" help:"Look at, rotate and tidy the key ring that seals tokens."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

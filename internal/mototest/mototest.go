@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +18,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
-	"gopkg.in/yaml.v3"
 
 	"github.com/restock-dev/restock/internal/deployed"
 )
 
 // Stack is the name of the stack that [Deploy] makes.
 const Stack = "restock-test"
+
+const region = "us-east-1"
+
+var keys = credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "canary-aws-secret", "")
+
+func endpoint() *string { return aws.String(os.Getenv("AWS_ENDPOINT_URL")) }
 
 // patience ends a test for which moto never answers.
 const patience = 60 * time.Second
@@ -61,7 +65,7 @@ func Environ(t *testing.T) []string {
 	await(t, endpoint)
 	home := t.TempDir()
 	return []string{
-		"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=canary-aws-secret",
+		"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=canary-aws-secret",
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_PROFILE=", "AWS_SESSION_TOKEN=",
 		"AWS_CONFIG_FILE=" + filepath.Join(home, "config"), "AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(home, "credentials"),
 	}
@@ -80,11 +84,11 @@ func Deploy(t *testing.T, environ []string) *deployed.Stack {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	client := cloudformation.New(cloudformation.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL")), Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "canary-aws-secret", ""),
-	})
+	client := cloudformation.New(cloudformation.Options{Region: region, BaseEndpoint: endpoint(), Credentials: keys})
+	text, secrets := template(t)
+	makeSecrets(ctx, t, secrets)
 	_, err := client.CreateStack(ctx, &cloudformation.CreateStackInput{
-		StackName: aws.String(Stack), TemplateBody: aws.String(template(t)), Capabilities: []types.Capability{types.CapabilityCapabilityIam},
+		StackName: aws.String(Stack), TemplateBody: &text, Capabilities: []types.Capability{types.CapabilityCapabilityIam},
 	})
 	if err != nil {
 		t.Fatalf("making the stack: %v", err)
@@ -94,40 +98,6 @@ func Deploy(t *testing.T, environ []string) *deployed.Stack {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// known are the types of resources that moto makes as CloudFormation does.
-var known = []string{"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::SecretsManager::Secret", "AWS::IoT::Policy", "AWS::SNS::Topic"}
-
-// template is template.yaml with what is known, and the outputs that speak of nothing else.
-func template(t *testing.T) string {
-	t.Helper()
-	var doc yaml.Node
-	if err := yaml.Unmarshal(read(t), &doc); err != nil {
-		t.Fatal(err)
-	}
-	root := doc.Content[0]
-	resources, dropped := child(root, "Resources"), []string{}
-	resources.Content = keep(resources.Content, func(name string, r *yaml.Node) bool {
-		ok := slices.Contains(known, child(r, "Type").Value) && child(r, "Condition") == nil
-		if !ok {
-			dropped = append(dropped, name)
-		}
-		return ok
-	})
-	outputs := child(root, "Outputs")
-	outputs.Content = keep(outputs.Content, func(_ string, o *yaml.Node) bool {
-		text, err := yaml.Marshal(o)
-		return err == nil && !slices.ContainsFunc(dropped, func(name string) bool { return strings.Contains(string(text), name) })
-	})
-	root.Content = keep(root.Content, func(name string, _ *yaml.Node) bool {
-		return slices.Contains([]string{"AWSTemplateFormatVersion", "Parameters", "Conditions", "Resources", "Outputs"}, name)
-	})
-	text, err := yaml.Marshal(&doc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
 
 func read(t *testing.T) []byte {
@@ -141,24 +111,6 @@ func read(t *testing.T) []byte {
 			t.Fatal("template.yaml is in no folder above this one")
 		}
 	}
-}
-
-func child(n *yaml.Node, name string) *yaml.Node {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == name {
-			return n.Content[i+1]
-		}
-	}
-	return nil
-}
-
-func keep(members []*yaml.Node, ok func(string, *yaml.Node) bool) (kept []*yaml.Node) {
-	for i := 0; i+1 < len(members); i += 2 {
-		if ok(members[i].Value, members[i+1]) {
-			kept = append(kept, members[i], members[i+1])
-		}
-	}
-	return kept
 }
 
 func freePort(t *testing.T) string {

@@ -5,7 +5,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -113,11 +112,6 @@ func derive(material string) (key, error) {
 // Generate makes the text of a new ring with one key of 256 random bits. Its ID is
 // random too, so that the texts of a lost ring name a key that the next does not have.
 func Generate() ([]byte, error) {
-	id := "k" + rand.Text()[:8]
-	material := rand.Text() + rand.Text() // 130 bits each
-	text, err := json.Marshal(map[string]string{"primary": id, id: material})
-	if err != nil {
-		return nil, fmt.Errorf("making a key ring: %w", err)
-	}
-	return append(text, '\n'), nil
+	id := newID()
+	return write(map[string]string{"primary": id, id: newMaterial()})
 }
