@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -90,9 +91,18 @@ func (w *local) Invoke(t *testing.T, event []byte) *Outcome {
 		Answer: answer, Published: w.published.list(), Queued: w.queue.list(), Sent: w.fanout.list(), Bus: w.bus.list(), Log: logged.String(),
 	}
 	if failed != nil {
-		o.Error = fmt.Sprintf("%T: %v", failed, failed)
+		o.Error = errorType(failed) + ": " + failed.Error()
 	}
 	return o
+}
+
+// errorType is what Lambda calls the type of an error: it knows no packages.
+func errorType(err error) string {
+	t := reflect.TypeOf(err)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Name()
 }
 
 // captureLog returns what is logged from now on.

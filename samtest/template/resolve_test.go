@@ -116,7 +116,7 @@ func TestValues(t *testing.T) {
 	if _, err := parsed.Values(nil); err == nil || !strings.Contains(err.Error(), "Must") {
 		t.Errorf("a parameter without a value: %v", err)
 	}
-	if _, err := parsed.Values(map[string]string{"Must": "x", "Nmae": "y"}); err == nil || !strings.Contains(err.Error(), "Nmae") {
+	if _, err := parsed.Values(map[string]string{"Must": "x", "Other": "y"}); err == nil || !strings.Contains(err.Error(), "Other") {
 		t.Errorf("a value without a parameter: %v", err)
 	}
 }

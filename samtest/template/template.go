@@ -23,7 +23,7 @@ type Template struct {
 // Parameter is what a deployment may choose.
 type Parameter struct {
 	Type    string `json:"Type"`
-	Default any    `json:"Default"` // nil: none
+	Default any    `json:"Default,omitempty"` // nil: none
 }
 
 // Resource is a resource. Its properties hold intrinsic functions as they are written.

@@ -126,7 +126,12 @@ func CreateTable(ctx context.Context, client *dynamodb.Client, name string) erro
 	if err != nil {
 		return err
 	}
-	if _, err := client.CreateTable(ctx, definition.input(name)); err != nil {
+	return definition.Create(ctx, client, name)
+}
+
+// Create makes an empty table and waits until it is there.
+func (d *Definition) Create(ctx context.Context, client *dynamodb.Client, name string) error {
+	if _, err := client.CreateTable(ctx, d.input(name)); err != nil {
 		return fmt.Errorf("creating table %s: %w", name, err)
 	}
 	soon := func(o *dynamodb.TableExistsWaiterOptions) {

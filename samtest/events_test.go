@@ -1,0 +1,179 @@
+//go:build sam
+
+package samtest_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/restock-dev/restock/internal/awsproxy"
+	"github.com/restock-dev/restock/internal/eventtest"
+	"github.com/restock-dev/restock/internal/message"
+	"github.com/restock-dev/restock/internal/seal"
+	"github.com/restock-dev/restock/samtest/stack"
+)
+
+// workers is how many events happen at once, each in a stack of its own: as many as keep
+// two cores busy while containers start and stop.
+const workers = 3
+
+// cannotRun are events that `sam local invoke` can't be handed, and why. They are fed to
+// the functions by `go test ./functions/...` alone.
+var cannotRun = map[string]string{}
+
+// Every event leads to what stands beside it.
+func TestEvents(t *testing.T) {
+	cases, err := eventtest.Cases("../events", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	idle := make(chan *world, workers)
+	for i := range workers {
+		idle <- newWorld(t, fmt.Sprintf("events%d", i))
+	}
+	var done atomic.Int64
+	t.Cleanup(func() { t.Logf("%d of %d events were run", done.Load(), len(cases)) })
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			if why := cannotRun[c.Name]; why != "" {
+				t.Logf("not run here: %s", why)
+				return
+			}
+			t.Parallel()
+			w := <-idle
+			defer func() { idle <- w }()
+			w.reset(t, c)
+			c.Check(t, w)
+			done.Add(1)
+		})
+	}
+}
+
+// world is a stack as a place where events happen.
+type world struct {
+	*stack.Stack
+	ring     *seal.Ring
+	secrets  map[string]string
+	fixtures eventtest.Fixtures
+	c        *eventtest.Case
+}
+
+func newWorld(t *testing.T, name string) *world {
+	t.Helper()
+	client := eventtest.Client()
+	s, err := host.Deploy(t.Context(), name, map[string]string{
+		"LwaClientId": client.ID, "LwaClientSecret": client.Secret.Reveal(), "RedirectUrl": client.RedirectURLs[0],
+		"LwaAuthorizeUrl": "https://lwa.invalid/ap/oa", // a browser's; here there is none
+		"EventBus":        "default",
+	}, client.RedirectURLs[1:]...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := s.Environ["CallbackFunction"]["RESTOCK_KEYS_SECRET"]
+	out, err := s.Secrets.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{Stack: s}
+	if w.ring, err = seal.Parse([]byte(*out.SecretString)); err != nil {
+		t.Fatal(err)
+	}
+	var members map[string]string
+	if err := json.Unmarshal([]byte(*out.SecretString), &members); err != nil {
+		t.Fatal(err)
+	}
+	w.secrets = map[string]string{"generated key": members[members["primary"]]}
+	return w
+}
+
+// reset makes the world an empty one, in which it is now.
+func (w *world) reset(t *testing.T, c *eventtest.Case) {
+	t.Helper()
+	if err := w.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.c = c
+	w.fixtures = eventtest.Fixtures{
+		Now: time.Now().UTC().Truncate(time.Second), Store: w.Store, Ring: w.ring, Shards: 16, Amazon: w.Amazon, Secrets: w.secrets,
+	}
+}
+
+// Fixtures implements [eventtest.World].
+func (w *world) Fixtures() *eventtest.Fixtures { return &w.fixtures }
+
+// Invoke implements [eventtest.World].
+func (w *world) Invoke(t *testing.T, event []byte) *eventtest.Outcome {
+	t.Helper()
+	function := strings.ToUpper(w.c.Function[:1]) + w.c.Function[1:] + "Function"
+	i, err := w.Stack.Invoke(t.Context(), function, event, w.c.Want.Env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls, lost, err := w.Proxy.Calls(t.Context())
+	if err != nil || lost > 0 {
+		t.Fatalf("%d calls are lost, %v", lost, err)
+	}
+	o := &eventtest.Outcome{Answer: i.Answer, Error: i.Error, Log: i.Log, Bus: []any{}}
+	for _, c := range calls {
+		if c.Status/100 != 2 {
+			t.Errorf("AWS refused: %s", c)
+			continue
+		}
+		if err := add(o, c); err != nil {
+			t.Fatalf("%s %s: %v", c, c.Body, err)
+		}
+	}
+	return o
+}
+
+// add adds to the outcome what a call sent to a device, to a queue or to the bus.
+func add(o *eventtest.Outcome, c awsproxy.Call) error {
+	switch c.API {
+	case "Publish":
+		_, topic, _ := strings.Cut(c.Resource, ":topic/")
+		m := eventtest.Message{Topic: topic}
+		o.Published = append(o.Published, m)
+		return json.Unmarshal([]byte(c.Body), &o.Published[len(o.Published)-1].Payload)
+	case "SendMessage":
+		var in struct{ MessageBody string }
+		var e message.RuleEvent
+		if err := json.Unmarshal([]byte(c.Body), &in); err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(in.MessageBody), &e); err != nil {
+			return err
+		}
+		queued, err := eventtest.Queued(e)
+		o.Queued = append(o.Queued, queued)
+		return err
+	case "SendMessageBatch":
+		var in struct {
+			Entries []struct{ MessageBody string }
+		}
+		if err := json.Unmarshal([]byte(c.Body), &in); err != nil {
+			return err
+		}
+		for _, e := range in.Entries {
+			o.Sent = append(o.Sent, e.MessageBody)
+		}
+	case "PutEvents":
+		var in struct{ Entries []struct{ Detail string } }
+		if err := json.Unmarshal([]byte(c.Body), &in); err != nil {
+			return err
+		}
+		for _, e := range in.Entries {
+			var detail any
+			if err := json.Unmarshal([]byte(e.Detail), &detail); err != nil {
+				return err
+			}
+			o.Bus = append(o.Bus, detail)
+		}
+	}
+	return nil
+}
