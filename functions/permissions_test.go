@@ -2,12 +2,11 @@ package functions_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/restock-dev/restock/internal/callback"
 	"github.com/restock-dev/restock/internal/replenish"
@@ -75,34 +74,15 @@ func TestPoliciesNameTheirResources(t *testing.T) {
 	}
 }
 
-// What a function may do is what its handler's interfaces name.
-func TestEachFunctionMayDoWhatItDoes(t *testing.T) {
-	const (
-		logStream, logEvents = "logs:CreateLogStream", "logs:PutLogEvents"
-		get, put, query      = "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"
-		secret, publish, bus = "secretsmanager:GetSecretValue", "iot:Publish", "events:PutEvents"
-		send                 = "sqs:SendMessage"
-	)
-	poll := []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"} // Lambda's, for the event source
-	tpl := template(t)
-	roles := resources(tpl, "AWS::IAM::Role")
-	for name, want := range map[string][]string{
-		"Callback":  {logStream, logEvents, get, put, secret, publish, bus},
-		"Refresh":   append([]string{logStream, logEvents, get, put, query, secret, publish, bus, send}, poll...),
-		"Replenish": append([]string{logStream, logEvents, get, put, secret, publish, bus, send, "sqs:ChangeMessageVisibility"}, poll...),
-		"Notify":    {logStream, logEvents, get, put, publish, send, bus},
-	} {
-		if got := at(resources(tpl, "AWS::Serverless::Function")[name+"Function"], "Role", "Fn::GetAtt"); got != name+"Role.Arn" {
-			t.Errorf("%sFunction has the role %v, want its own", name, got)
+// What each function may do is held against what it does, in its own folder.
+func TestEachFunctionHoldsItsPermissions(t *testing.T) {
+	for name, f := range resources(template(t), "AWS::Serverless::Function") {
+		if got, want := at(f, "Role", "Fn::GetAtt"), strings.TrimSuffix(name, "Function")+"Role.Arn"; got != want {
+			t.Errorf("%s has the role %v, want its own, %s", name, got, want)
 		}
-		var got []string
-		for _, s := range statements(t, roles[name+"Role"]) {
-			got = append(got, s.actions...)
-		}
-		slices.Sort(want)
-		slices.Sort(got)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s may do other things (-want +got):\n%s", name, diff)
+		text, err := os.ReadFile(filepath.Join(strings.TrimPrefix(f["CodeUri"].(string), "functions/"), "main_test.go"))
+		if err != nil || !strings.Contains(string(text), `eventtest.Permissions(t, "`+name+`"`) {
+			t.Errorf("%s is without eventtest.Permissions (%v)", name, err)
 		}
 	}
 }

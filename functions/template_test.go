@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"gopkg.in/yaml.v3"
 
+	"github.com/restock-dev/restock/internal/cfn"
 	"github.com/restock-dev/restock/internal/config"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/refresh"
@@ -19,7 +19,7 @@ import (
 )
 
 // object is a mapping of the template. An intrinsic, such as !Ref x, is {"Ref": "x"}.
-type object = map[string]any
+type object = cfn.Object
 
 // template reads template.yaml.
 func template(t *testing.T) object {
@@ -28,60 +28,15 @@ func template(t *testing.T) object {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var root yaml.Node
-	if err := yaml.Unmarshal(text, &root); err != nil {
+	read, err := cfn.Read(text)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return plain(t, root.Content[0]).(object)
-}
-
-// plain turns a node into plain values, and a short tag into what it stands for.
-func plain(t *testing.T, n *yaml.Node) any {
-	t.Helper()
-	if name, ok := strings.CutPrefix(n.Tag, "!"); ok && !strings.HasPrefix(n.Tag, "!!") {
-		untagged := *n
-		untagged.Tag = map[yaml.Kind]string{yaml.ScalarNode: "!!str", yaml.SequenceNode: "!!seq", yaml.MappingNode: "!!map"}[n.Kind]
-		if name != "Ref" && name != "Condition" {
-			name = "Fn::" + name
-		}
-		return object{name: plain(t, &untagged)}
-	}
-	switch n.Kind {
-	case yaml.MappingNode:
-		m := object{}
-		for i := 0; i < len(n.Content); i += 2 {
-			m[n.Content[i].Value] = plain(t, n.Content[i+1])
-		}
-		return m
-	case yaml.SequenceNode:
-		list := []any{}
-		for _, c := range n.Content {
-			list = append(list, plain(t, c))
-		}
-		return list
-	case yaml.AliasNode:
-		t.Errorf("line %d: CloudFormation knows no aliases", n.Line)
-		return nil
-	default:
-		var v any
-		if err := n.Decode(&v); err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
+	return read
 }
 
 // at follows a path of names into v; nil where it leads nowhere.
-func at(v any, path ...string) any {
-	for _, name := range path {
-		m, ok := v.(object)
-		if !ok {
-			return nil
-		}
-		v = m[name]
-	}
-	return v
-}
+func at(v any, path ...string) any { return cfn.At(v, path...) }
 
 // resources returns the properties of all resources of a type, by name.
 func resources(tpl object, kind string) map[string]object {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/restock-dev/restock/internal/awsproxy"
 	"github.com/restock-dev/restock/internal/eventtest"
 )
 
@@ -24,4 +25,13 @@ func TestStart(t *testing.T) {
 
 func TestRequired(t *testing.T) {
 	eventtest.Required(t, build, "RESTOCK_TABLE", "RESTOCK_LWA_SECRET", "RESTOCK_KEYS_SECRET", "RESTOCK_REDIRECT_URL", "AWS_REGION")
+}
+
+func TestPermissions(t *testing.T) {
+	eventtest.Permissions(t, "CallbackFunction", parts, function,
+		eventtest.Trouble{Event: "callback-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Conflict, Service: "dynamodb", Skip: 1, Times: 1}}},
+		eventtest.Trouble{Event: "callback-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.DropAfter, API: "PutItem", Times: 1}}},
+		eventtest.Trouble{Event: "callback-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Throttled, Service: "secretsmanager", Times: 1}}},
+		eventtest.Trouble{Event: "callback-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Denied, Service: "iot"}}},
+	)
 }

@@ -25,13 +25,22 @@ func main() {
 }
 
 func build(environ map[string]string) (*gateway.Function, error) {
+	p, err := parts(environ)
+	if err != nil {
+		return nil, err
+	}
+	return function(p), nil
+}
+
+// parts are the function's on AWS.
+func parts(environ map[string]string) (*cloud.Parts, error) {
 	a, err := cloud.Open(environ, "RESTOCK_TABLE")
 	if err != nil {
 		return nil, err
 	}
-	return function(&cloud.Parts{
+	return &cloud.Parts{
 		Config: a.Config, Store: a.Store(), Publisher: a.Publisher(), Grants: a.Grants(), Metrics: a.Metrics("notify"),
-	}), nil
+	}, nil
 }
 
 func function(p *cloud.Parts) *gateway.Function {

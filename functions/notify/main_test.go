@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/restock-dev/restock/internal/awsproxy"
 	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/eventtest"
 	"github.com/restock-dev/restock/internal/gateway"
@@ -26,4 +27,12 @@ func TestStart(t *testing.T) {
 
 func TestRequired(t *testing.T) {
 	eventtest.Required(t, build, "RESTOCK_TABLE", "AWS_REGION")
+}
+
+func TestPermissions(t *testing.T) {
+	eventtest.Permissions(t, "NotifyFunction", parts, func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil },
+		eventtest.Trouble{Event: "notify-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Conflict, Service: "dynamodb", Skip: 1, Times: 1}}},
+		eventtest.Trouble{Event: "notify-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.DropAfter, API: "PutItem", Times: 1}}},
+		eventtest.Trouble{Event: "notify-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Throttled, Service: "iot", Times: 1}}},
+	)
 }

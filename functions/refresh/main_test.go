@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/restock-dev/restock/internal/awsproxy"
 	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/eventtest"
 	"github.com/restock-dev/restock/internal/gateway"
@@ -26,4 +27,14 @@ func TestStart(t *testing.T) {
 
 func TestRequired(t *testing.T) {
 	eventtest.Required(t, build, "RESTOCK_TABLE", "RESTOCK_LWA_SECRET", "RESTOCK_KEYS_SECRET", "RESTOCK_REFRESH_QUEUE_URL", "AWS_REGION")
+}
+
+func TestPermissions(t *testing.T) {
+	eventtest.Permissions(t, "RefreshFunction", parts, func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil },
+		eventtest.Trouble{Event: "refresh-queue-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Conflict, Service: "dynamodb", Skip: 1, Times: 1}}},
+		eventtest.Trouble{Event: "refresh-queue-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.DropAfter, API: "PutItem", Times: 1}}},
+		eventtest.Trouble{Event: "refresh-queue-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Denied, Service: "secretsmanager"}}},
+		eventtest.Trouble{Event: "refresh-queue-revoked", Faults: []awsproxy.Fault{{Kind: awsproxy.Broken, Service: "events", Times: 1}}},
+		eventtest.Trouble{Event: "refresh-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Throttled, Service: "sqs", Times: 1}}},
+	)
 }

@@ -28,15 +28,24 @@ func main() {
 }
 
 func build(environ map[string]string) (*gateway.Function, error) {
+	p, err := parts(environ)
+	if err != nil {
+		return nil, err
+	}
+	return function(p), nil
+}
+
+// parts are the function's on AWS.
+func parts(environ map[string]string) (*cloud.Parts, error) {
 	a, err := cloud.Open(environ, "RESTOCK_TABLE", "RESTOCK_LWA_SECRET", "RESTOCK_KEYS_SECRET", "RESTOCK_REDIRECT_URL", "RESTOCK_RETRY_QUEUE_URL")
 	if err != nil {
 		return nil, err
 	}
 	retry := a.Retry()
-	return function(&cloud.Parts{
+	return &cloud.Parts{
 		Config: a.Config, Store: a.Store(), Credentials: a.Credentials(), Keys: a.Keys(),
 		Publisher: a.Publisher(), Retry: retry, Gaps: retry, Grants: a.Grants(), Metrics: a.Metrics("replenish"),
-	}), nil
+	}, nil
 }
 
 func function(p *cloud.Parts) *gateway.Function {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/restock-dev/restock/internal/awsproxy"
 	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/eventtest"
 	"github.com/restock-dev/restock/internal/gateway"
@@ -27,4 +28,15 @@ func TestStart(t *testing.T) {
 
 func TestRequired(t *testing.T) {
 	eventtest.Required(t, build, "RESTOCK_TABLE", "RESTOCK_LWA_SECRET", "RESTOCK_KEYS_SECRET", "RESTOCK_REDIRECT_URL", "RESTOCK_RETRY_QUEUE_URL", "AWS_REGION")
+}
+
+func TestPermissions(t *testing.T) {
+	eventtest.Permissions(t, "ReplenishFunction", parts, func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil },
+		eventtest.Trouble{Event: "replenish-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Conflict, Service: "dynamodb", Skip: 1, Times: 1}}},
+		eventtest.Trouble{Event: "replenish-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.DropAfter, API: "PutItem", Times: 1}}},
+		eventtest.Trouble{Event: "replenish-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Throttled, Service: "dynamodb", Times: 1}}},
+		eventtest.Trouble{Event: "replenish-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Broken, Service: "iot", Times: 1}}},
+		eventtest.Trouble{Event: "replenish-grant-ended", Faults: []awsproxy.Fault{{Kind: awsproxy.Denied, Service: "secretsmanager"}}},
+		eventtest.Trouble{Event: "replenish-queue-still-down", Faults: []awsproxy.Fault{{Kind: awsproxy.DropBefore, API: "ChangeMessageVisibility", Times: 1}}},
+	)
 }

@@ -1,6 +1,8 @@
 package eventtest
 
 import (
+	"crypto/md5" //nolint:gosec // G501: SQS does so
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -15,10 +17,11 @@ import (
 	"github.com/restock-dev/restock/internal/gateway"
 )
 
-// AWS stands for all services of AWS that the functions call: an empty table, two
-// secrets, and a broker and queues that take everything.
+// AWS stands for all services of AWS that the functions call: a table, two secrets, and a
+// broker, queues and a bus that take everything.
 type AWS struct {
 	server *httptest.Server
+	table  table
 
 	mu    sync.Mutex
 	calls []string
@@ -27,7 +30,7 @@ type AWS struct {
 // NewAWS starts one.
 func NewAWS(t *testing.T) *AWS {
 	t.Helper()
-	a := new(AWS)
+	a := &AWS{table: table{items: map[string]item{}}}
 	a.server = httptest.NewServer(http.HandlerFunc(a.serve))
 	t.Cleanup(a.server.Close)
 	return a
@@ -60,28 +63,64 @@ func (a *AWS) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	var in struct {
-		SecretID string `json:"SecretId"`
-		Entries  []struct{ ID string }
-	}
-	_ = json.Unmarshal(body, &in) // what is no JSON is a message to a device
-	_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	answer := map[string]any{}
-	switch action {
-	case "GetSecretValue":
+	service, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	status, answer := http.StatusOK, []byte("{}")
+	switch {
+	case service == "DynamoDB_20120810":
+		status, answer = a.table.answer(action, body)
+	case action == "GetSecretValue":
+		var in struct{ SecretID, VersionStage string }
+		_ = json.Unmarshal(body, &in) // the SDK writes it
 		action += " " + in.SecretID
-		answer["SecretString"] = map[string]string{
-			"lwa":  `{"client_id":"` + clientID + `","client_secret":"` + secrets["client secret"] + `"}`,
-			"keys": keyRing,
-		}[in.SecretID]
-	case "":
+		status, answer = secretValue(in.SecretID, in.VersionStage)
+	case action == "SendMessage", action == "SendMessageBatch":
+		answer = sent(body)
+	case action == "":
 		action = "Publish " + strings.TrimPrefix(r.URL.Path, "/topics/")
 	}
 	a.mu.Lock()
 	a.calls = append(a.calls, action)
 	a.mu.Unlock()
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	_, _ = w.Write(mustJSON(answer)) // the client has gone
+	w.WriteHeader(status)
+	_, _ = w.Write(answer) // the client has gone
+}
+
+// secretValue is what is in a secret, which is known by a part of its name.
+func secretValue(id, stage string) (status int, answer []byte) {
+	value := keyRing
+	if strings.Contains(strings.ToLower(id), "lwa") {
+		value = `{"client_id":"` + clientID + `","client_secret":"` + secrets["client secret"] + `"}`
+	}
+	if stage != "AWSCURRENT" {
+		return http.StatusBadRequest, []byte(`{"__type":"ResourceNotFoundException"}`)
+	}
+	return http.StatusOK, mustJSON(map[string]string{"SecretString": value})
+}
+
+// sent answers for SQS, with the checksums that the SDK verifies.
+func sent(body []byte) []byte {
+	type entry struct {
+		ID          string `json:"Id"`
+		MessageBody string `json:"MessageBody,omitempty"`
+		MessageID   string `json:"MessageId"`
+		Sum         string `json:"MD5OfMessageBody"`
+	}
+	var in struct {
+		MessageBody string
+		Entries     []entry
+	}
+	_ = json.Unmarshal(body, &in) // the SDK writes it
+	sum := func(text string) string {
+		sum := md5.Sum([]byte(text)) //nolint:gosec // G401: SQS does so
+		return hex.EncodeToString(sum[:])
+	}
+	for i, e := range in.Entries {
+		in.Entries[i] = entry{ID: e.ID, MessageID: e.ID, Sum: sum(e.MessageBody)}
+	}
+	return mustJSON(map[string]any{
+		"MessageId": "m", "MD5OfMessageBody": sum(in.MessageBody), "Successful": in.Entries, "Failed": []entry{},
+	})
 }
 
 // Start makes a function of an environment and hands it one event. Before the event the

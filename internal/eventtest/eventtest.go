@@ -97,14 +97,8 @@ func Cases(dir, function string) ([]*Case, error) {
 // it. In a world of another time than [Now], all times move.
 func (c *Case) Check(t *testing.T, w World) {
 	t.Helper()
-	fixtures := w.Fixtures()
-	for _, name := range c.Want.Given {
-		if err := fixtures.Give(t.Context(), name); err != nil {
-			t.Fatalf("given %s: %v", name, err)
-		}
-	}
-	moved := fixtures.Now.Sub(Now)
-	o := w.Invoke(t, move(c.Event, moved))
+	o := c.happen(t, w)
+	fixtures, moved := w.Fixtures(), w.Fixtures().Now.Sub(Now)
 	calls, err := fixtures.Amazon.Calls(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +115,20 @@ func (c *Case) Check(t *testing.T, w World) {
 	if t.Failed() {
 		t.Logf("answer: %s\nerror: %s\nlog:\n%s", o.Answer, o.Error, o.Log)
 	}
+}
+
+// happen gives the world what the event needs and has it happen.
+func (c *Case) happen(t *testing.T, w World) *Outcome {
+	t.Helper()
+	fixtures := w.Fixtures()
+	for _, name := range c.Want.Given {
+		if err := fixtures.Give(t.Context(), name); err != nil {
+			t.Fatalf("given %s: %v", name, err)
+		}
+	}
+	o := w.Invoke(t, move(c.Event, fixtures.Now.Sub(Now)))
 	checkCanaries(t, o, fixtures.Secrets)
+	return o
 }
 
 // checkCanaries looks for the secrets of the fixtures where none may be.

@@ -73,7 +73,7 @@ func newLocal(t *testing.T, build Build, env map[string]string) (*local, error) 
 		Config: settings, Store: records, Keys: seal.Static(ring),
 		Credentials: credentials.Static(credentials.LWA{ClientID: clientID, ClientSecret: Client().Secret}),
 		Publisher:   &w.published, Retry: &w.queue, Fanout: &w.fanout, Grants: &w.bus, Metrics: new(metrics.Memory),
-		HTTPClient: &http.Client{Transport: w}, Now: clock.Now,
+		HTTPClient: &http.Client{Transport: toAmazon{w.amazon}}, Now: clock.Now,
 	}
 	w.function, err = build(w.parts)
 	return w, err
@@ -115,13 +115,16 @@ func captureLog(t *testing.T) *bytes.Buffer {
 	return &out
 }
 
-// RoundTrip brings a request to the sandbox, without a network.
-func (w *local) RoundTrip(r *http.Request) (*http.Response, error) {
+// toAmazon brings requests to the sandbox, without a network.
+type toAmazon struct{ *sandbox.Sandbox }
+
+// RoundTrip implements [http.RoundTripper].
+func (a toAmazon) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch r.URL.Host {
 	case "lwa.invalid":
-		return w.amazon.LWA.Transport().RoundTrip(r)
+		return a.LWA.Transport().RoundTrip(r)
 	case "drs.invalid":
-		return w.amazon.DRS.Transport().RoundTrip(r)
+		return a.DRS.Transport().RoundTrip(r)
 	}
 	return nil, fmt.Errorf("a test calls out to %s", r.URL.Host)
 }
