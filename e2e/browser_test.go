@@ -182,6 +182,26 @@ func (b *browser) leave(what string, action chromedp.Action[chromedp.Void]) {
 	}
 }
 
+// await waits until a JavaScript expression is true, on whatever page the window is by then.
+func (b *browser) await(what, expression string) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, step)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		done, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+expression+")"))
+		if err == nil && done { // an error: the page was just being left
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			b.t.Fatalf("waiting for %s: %v; the page says:\n%s", what, err, b.text())
+		}
+	}
+}
+
 func (b *browser) sees(words ...string) {
 	b.t.Helper()
 	text := b.text()

@@ -140,7 +140,7 @@ func (s *Stack) credentials() (credentials.LWA, error) {
 func (s *Stack) openSandbox() (err error) {
 	var public []lwatest.Client // companion apps, which have no secret
 	for _, id := range s.cfg.PublicClients {
-		public = append(public, lwatest.Client{ID: id, RedirectURLs: []string{s.cfg.RedirectURL}})
+		public = append(public, lwatest.Client{ID: id, RedirectURLs: []string{s.cfg.RedirectURL}, Origins: s.cfg.AllowedOrigins})
 	}
 	s.box, err = sandbox.New(sandbox.Options{
 		Clock: s.clock, Client: s.sandboxClient(), Clients: public, Keep: keep{s.store.DB()}, Notify: s.notified,
@@ -165,6 +165,7 @@ func (s *Stack) openSandbox() (err error) {
 func (s *Stack) sandboxClient(more ...string) lwatest.Client {
 	return lwatest.Client{
 		ID: s.creds.ClientID, Name: exampleName, Secret: s.creds.ClientSecret, RedirectURLs: append([]string{s.cfg.RedirectURL}, more...),
+		Origins: s.cfg.AllowedOrigins,
 	}
 }
 

@@ -22,7 +22,7 @@ func (s *Sandbox) Handler(hosts ...string) http.Handler {
 		case path == "/" || strings.HasPrefix(path, "/sandbox/"):
 			control.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/ap/"), strings.HasPrefix(path, "/auth/"), strings.HasPrefix(path, "/user/"),
-			strings.HasPrefix(path, "/us/"), strings.HasPrefix(path, "/api/appstore/"):
+			strings.HasPrefix(path, "/us/"), strings.HasPrefix(path, "/api/appstore/"), strings.HasPrefix(path, "/sdk/"):
 			s.LWA.ServeHTTP(w, r)
 		default: // not behind a ServeMux: a slot may be called ".."
 			s.DRS.ServeHTTP(w, r)

@@ -14,6 +14,7 @@ type authorization struct {
 	query       string // as it came, for the page to bring back
 	client      *client
 	redirectURL string
+	origin      string // of the page whose SDK has opened a window for this; "": no SDK
 	state       string
 	scopes      []string
 	data        scopeData
@@ -44,10 +45,14 @@ func (s *Server) readAuthorization(q *request, query string) (*authorization, *r
 	s.mu.Lock()
 	k := s.st.clients[params.Get("client_id")]
 	s.mu.Unlock()
-	a := &authorization{query: query, client: k, redirectURL: params.Get("redirect_uri"), state: params.Get("state")}
+	a := &authorization{query: query, client: k, redirectURL: params.Get("redirect_uri"), origin: params.Get(sdkOrigin), state: params.Get("state")}
 	switch {
 	case k == nil || len(params["client_id"]) > 1:
 		return nil, s.badRequestPage("Unknown client_id", params)
+	case a.origin != "" && !k.callableFrom(a.origin) || len(params[sdkOrigin]) > 1:
+		return nil, s.badRequestPage("The page that opened this window is not on an allowed origin. Add its origin under "+
+			"Allowed Origins in the Web Settings of your security profile.", params)
+	case a.origin != "" && a.redirectURL == a.origin: // its code goes to a function of the page
 	case !slices.Contains(k.RedirectURLs, a.redirectURL) || len(params["redirect_uri"]) > 1:
 		return nil, s.badRequestPage("lwa-invalid-parameter-bad-redirect-uri-vendor: The redirect URI you provided "+
 			"has not been whitelisted for your application. Add it under Allowed Return URLs in the Web Settings of "+
@@ -189,18 +194,17 @@ func (a *authorization) refuse(q *request, r refusal) reply {
 	return a.redirect(q, url.Values{"error": {code}, "error_description": {r.description}}, r.outcome())
 }
 
-// redirect sends the browser back. Amazon has been seen to write spaces as %20 when the
+// redirect sends the browser back, or tells the page that has opened the window. Amazon has been seen to write spaces as %20 when the
 // customer refuses and as + else, so clients have to read both.
 func (a *authorization) redirect(q *request, params url.Values, outcome string) reply {
+	if a.origin != "" {
+		return a.tell(q, params, outcome)
+	}
 	query := params.Encode()
 	if params.Get("error") == notPermitted.code {
 		query = strings.ReplaceAll(query, "+", "%20")
 	}
-	state := a.state
-	if q.sw.State == AlterState {
-		state += "x"
-	}
-	if state != "" && q.sw.State != OmitState {
+	if state := a.echo(q); state != "" {
 		query += "&state=" + url.QueryEscape(state)
 	}
 	separator := "?"
@@ -208,4 +212,15 @@ func (a *authorization) redirect(q *request, params url.Values, outcome string) 
 		separator = "&"
 	}
 	return reply{status: http.StatusFound, location: a.redirectURL + separator + query, outcome: outcome}
+}
+
+// echo is what comes back as state, "" for nothing.
+func (a *authorization) echo(q *request) string {
+	switch q.sw.State {
+	case OmitState:
+		return ""
+	case AlterState:
+		return a.state + "x"
+	}
+	return a.state
 }

@@ -29,6 +29,7 @@
 //	GET  /us/code                  where the customer enters the user code
 //	GET  /auth/o2/tokeninfo        whose an access token is, and for which client
 //	GET  /user/profile             what the scopes profile, profile:user_id and postal_code tell
+//	GET  /sdk/login1.js            the SDK for JavaScript, which sends its pages' customers here
 //	any  /api/appstore/…           an API behind it: 403 "Request is not authorized." without a token that works
 //
 // Amazon's own pages write some paths with /auth/O2/; both spellings work. Every answer
@@ -46,6 +47,14 @@
 // device_code. That is Amazon's own form, older than RFC 8628 and different: the
 // request has response_type=device_code, and a poll brings back both codes and no
 // client. [Server.EnterCode] plays the customer.
+//
+// # The SDK for JavaScript
+//
+// A page that loads /sdk/login1.js from here, in place of https://api-cdn.amazon.com,
+// signs its customers in here: amazon.Login.authorize with a window of its own or
+// without, to a URL or a function, with pkce and retrieveToken. A code that is handed
+// to a function has the page's origin as its redirect URL. Amazon documents nothing of
+// what passes between its SDK and its pages: that is ours.
 //
 // # What it is strict about
 //

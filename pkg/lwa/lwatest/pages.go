@@ -11,22 +11,30 @@ import (
 	"strings"
 )
 
-//go:embed pages
+//go:embed pages sdk
 var files embed.FS
 
-var style = mustRead("pages/style.css")
+var (
+	style       = mustRead("pages/style.css")
+	popupScript = mustRead("sdk/popup.js")
+)
 
 var pages = template.Must(template.New("").
-	Funcs(template.FuncMap{"style": func() template.CSS { return template.CSS(style) }}). // #nosec G203 -- our own file
+	Funcs(template.FuncMap{
+		"style":  func() template.CSS { return template.CSS(style) },     // #nosec G203 -- our own file
+		"script": func() template.JS { return template.JS(popupScript) }, // #nosec G203 -- our own file
+	}).
 	ParseFS(files, "pages/*.html"))
 
-// contentPolicy lets a page have its own style and nothing else. It has no form-action:
-// browsers would hold that against the redirect to the client, too.
-var contentPolicy = func() string {
-	sum := sha256.Sum256([]byte(style))
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; base-uri 'none'; frame-ancestors 'none'"
-}()
+// contentPolicy lets a page have its own style and script, and nothing else. It has no
+// form-action: browsers would hold that against the redirect to the client, too.
+var contentPolicy = "default-src 'none'; style-src " + hashSource(style) + "; script-src " + hashSource(popupScript) +
+	"; base-uri 'none'; frame-ancestors 'none'"
+
+func hashSource(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
 
 func mustRead(name string) string {
 	b, err := files.ReadFile(name)

@@ -27,6 +27,10 @@ type Client struct {
 	// RedirectURLs are the Allowed Return URLs. One at least: https, http on
 	// loopback, or an application's own scheme.
 	RedirectURLs []string
+	// Origins are the Allowed Origins, such as https://www.example.com: of pages that
+	// use the SDK for JavaScript with a window of its own, or call the server from a
+	// script. None: those on loopback.
+	Origins []string
 	// Scopes are those that customers may be asked for; nil: all that are known.
 	Scopes []string
 	// OwnScopes are those that the client is granted for itself with
@@ -80,6 +84,7 @@ type client struct {
 	AppID        string
 	Secrets      []clientSecret // the newest first; none: public
 	RedirectURLs []string
+	Origins      []string
 	Scopes       []string
 	OwnScopes    []string
 	GrantTypes   []string
@@ -104,6 +109,11 @@ func newClient(c Client) (*client, error) {
 			return nil, fmt.Errorf("client %s: %w", c.ID, err)
 		}
 	}
+	for _, o := range c.Origins {
+		if !isOrigin(o) {
+			return nil, fmt.Errorf("client %s: %.100q is no origin, such as https://www.example.com", c.ID, o)
+		}
+	}
 	for _, scope := range c.OwnScopes {
 		if !scopeToken.MatchString(scope) {
 			return nil, fmt.Errorf("client %s: %.100q is no scope", c.ID, scope)
@@ -116,7 +126,7 @@ func newClient(c Client) (*client, error) {
 	}
 	k := &client{
 		ID: c.ID, Name: c.Name, AppID: c.AppID, plain: c.Secret,
-		RedirectURLs: slices.Clone(c.RedirectURLs), Scopes: slices.Clone(c.Scopes),
+		RedirectURLs: slices.Clone(c.RedirectURLs), Origins: slices.Clone(c.Origins), Scopes: slices.Clone(c.Scopes),
 		OwnScopes: slices.Clone(c.OwnScopes), GrantTypes: slices.Clone(c.GrantTypes),
 	}
 	if k.Name == "" {

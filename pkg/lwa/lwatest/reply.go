@@ -14,6 +14,7 @@ type reply struct {
 	status   int
 	json     any    // written as JSON,
 	html     []byte // or this as a page,
+	script   []byte // or this as JavaScript,
 	location string // or a redirect
 	refused  bool
 	allow    string // the methods of a 405
@@ -124,6 +125,8 @@ func (s *Server) route(q *request) reply {
 		return s.tokenInfo(q)
 	case RouteAppstore:
 		return s.appstore(q)
+	case RouteSDK:
+		return sdkReply
 	default:
 		return s.profile(q)
 	}
@@ -131,7 +134,7 @@ func (s *Server) route(q *request) reply {
 
 // write sends a reply, with the damage that a fault does to it.
 func (s *Server) write(w http.ResponseWriter, q *request, p reply, f Fault) {
-	body := p.html
+	body := append(p.html, p.script...)
 	if p.json != nil {
 		body, _ = json.Marshal(p.json) // of plain text and numbers, which can't fail
 	}
@@ -168,6 +171,9 @@ func (s *Server) describe(h http.Header, q *request, p reply) {
 	case p.location != "":
 		h.Set("Location", p.location)
 		h.Set("Referrer-Policy", "no-referrer")
+	case p.script != nil:
+		h.Set("Content-Type", "text/javascript;charset=UTF-8")
+		h.Set("X-Content-Type-Options", "nosniff")
 	case p.html != nil:
 		h.Set("Content-Type", "text/html;charset=UTF-8")
 		h.Set("Content-Security-Policy", contentPolicy)
@@ -179,6 +185,7 @@ func (s *Server) describe(h http.Header, q *request, p reply) {
 	default:
 		h.Set("Content-Type", "application/json;charset=UTF-8")
 	}
+	s.describeSharing(h, q)
 	if p.allow != "" {
 		h.Set("Allow", p.allow)
 	}

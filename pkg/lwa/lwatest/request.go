@@ -24,6 +24,7 @@ const (
 	RouteTokenInfo Route = "tokeninfo" // GET /auth/o2/tokeninfo
 	RouteProfile   Route = "profile"   // GET /user/profile
 	RouteAppstore  Route = "appstore"  // any method, everything under /api/appstore/
+	RouteSDK       Route = "sdk"       // GET /sdk/login1.js, the SDK for JavaScript
 )
 
 // The addresses that are more than a line of the table.
@@ -34,6 +35,7 @@ const (
 
 var routeNames = []Route{
 	RouteAuthorize, RouteConsent, RouteToken, RouteCodePair, RouteVerify, RouteTokenInfo, RouteProfile, RouteAppstore,
+	RouteSDK,
 }
 
 // Routes lists the routes.
@@ -51,6 +53,8 @@ var routes = map[string]Route{
 	"/auth/o2/tokeninfo":       RouteTokenInfo,
 	"/auth/O2/tokeninfo":       RouteTokenInfo,
 	"/user/profile":            RouteProfile,
+	"/sdk/login1.js":           RouteSDK,
+	"/sdk/na/login1.js":        RouteSDK, // as on assets.loginwithamazon.com
 }
 
 // methods are those of a route; none: any.
@@ -62,6 +66,7 @@ var methods = map[Route][]string{
 	RouteVerify:    {http.MethodGet, http.MethodPost},
 	RouteTokenInfo: {http.MethodGet},
 	RouteProfile:   {http.MethodGet},
+	RouteSDK:       {http.MethodGet},
 }
 
 var knownMethods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -219,7 +224,7 @@ func (q *request) clientID() string {
 var paramNames = []string{
 	"access_token", "client_id", "client_secret", "code", "code_challenge", "code_challenge_method",
 	"code_verifier", "customer", "decision", "device_code", "grant_type", "redirect_uri", "refresh_token",
-	"response_type", "scope", "scope_data", "state", "user_code",
+	"response_type", "scope", "scope_data", sdkOrigin, "state", "user_code",
 }
 
 func (q *request) names() []string {
