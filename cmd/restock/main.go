@@ -21,6 +21,7 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
+	exitSignIn = 3 // somebody has to sign in or pair first
 )
 
 type commands struct {
@@ -29,6 +30,8 @@ type commands struct {
 	Press   pressCommand   `cmd:"" help:"Press a device's button once, over MQTT."`
 	Demo    demoCommand    `cmd:"" help:"Play the whole story without a person, and print it."`
 	Sandbox sandboxCommand `cmd:"" help:"Run the sandbox alone, for the tests of other software."`
+	Login   loginCommand   `cmd:"" help:"Sign in with Amazon from this terminal."`
+	Token   tokenCommand   `cmd:"" help:"Print a valid access token, for scripts."`
 	Devices devicesCommand `cmd:"" help:"Look at the devices of a running restock up."`
 	Status  statusCommand  `cmd:"" help:"Say how a running restock up is doing."`
 	Redrive redriveCommand `cmd:"" help:"Put back messages that were given up, of a stack or of a restock up."`
@@ -99,6 +102,7 @@ func helpOf(v *kong.Value) string {
 func fail(w io.Writer, err error) int {
 	var usage usageError
 	var quiet quietError
+	var signIn signInError
 	switch {
 	case err == nil:
 		return exitOK
@@ -106,8 +110,11 @@ func fail(w io.Writer, err error) int {
 		return exitFailed
 	}
 	fmt.Fprintf(w, "restock: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
-	if errors.As(err, &usage) {
+	switch {
+	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &signIn):
+		return exitSignIn
 	}
 	return exitFailed
 }

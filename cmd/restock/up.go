@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
-	"reflect"
 	"strings"
 	"time"
 
@@ -57,7 +54,7 @@ Examples:
 func (c *upCommand) Run(ctx context.Context, t *terminal) error {
 	begun := time.Now()
 	slog.SetDefault(slog.New(logHandler(t, c.JSON, c.Verbose)))
-	cfg, err := c.config(config.Environ())
+	cfg, err := settings(c, config.Environ())
 	if err != nil {
 		return err
 	}
@@ -72,41 +69,6 @@ func (c *upCommand) Run(ctx context.Context, t *terminal) error {
 		t.printf("stopped")
 	}
 	return nil
-}
-
-// config puts flags over the environment, and names a flag at fault by its name.
-func (c *upCommand) config(environ map[string]string) (*config.Config, error) {
-	flags := map[string]string{} // variable → flag that was given
-	v := reflect.ValueOf(c).Elem()
-	for i := range v.NumField() {
-		field := v.Type().Field(i)
-		variable, value := field.Tag.Get("variable"), ""
-		switch f := v.Field(i).Interface().(type) {
-		case string:
-			value = f
-		case *bool:
-			if f != nil {
-				value = fmt.Sprint(*f)
-			}
-		}
-		if variable == "" || value == "" {
-			continue
-		}
-		name := field.Tag.Get("name")
-		if name == "" {
-			name = strings.ToLower(field.Name)
-		}
-		environ[variable], flags[variable] = value, "--"+name
-	}
-	cfg, err := config.Parse(environ)
-	var fault *config.Fault
-	if errors.As(err, &fault) && flags[fault.Variable] != "" {
-		return nil, usageError{flags[fault.Variable] + " must hold " + fault.Want}
-	}
-	if err != nil {
-		return nil, usageError{err.Error()}
-	}
-	return cfg, nil
 }
 
 // announcement is what a started stack says, once.

@@ -64,6 +64,8 @@ type administered interface {
 	Devices(ctx context.Context, thing string) ([]Device, error)
 	DeadLetters(queue string, limit int) (deadletter.Box, error)
 	PutBack(ctx context.Context, queue string, limit int) (deadletter.Done, error)
+	AccessToken(ctx context.Context, thing string) (Access, error)
+	SandboxClient(redirectURL string) (SandboxClient, error)
 }
 
 // adminHandler answers on the admin socket.
@@ -82,6 +84,7 @@ func adminHandler(a administered) http.Handler {
 	m.Handle("GET /devices", web.Func(devices))
 	m.Handle("GET /devices/{thing}", web.Func(devices))
 	deadLetterRoutes(m, a)
+	accessRoutes(m, a)
 	return web.Wrap(m, web.Options{})
 }
 

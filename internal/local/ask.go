@@ -32,6 +32,15 @@ func AskDevices(ctx context.Context, data, thing string) (all []Device, err erro
 	return all, ask(ctx, data, http.MethodGet, path, &all)
 }
 
+// RefusedError is what a running restock up answers instead of what it was asked for.
+type RefusedError struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// Error implements error.
+func (e *RefusedError) Error() string { return e.Detail }
+
 // A question is answered at once; a change may take its time on a slow disk.
 const (
 	askTimeout    = 10 * time.Second
@@ -59,15 +68,16 @@ func ask(ctx context.Context, data, method, path string, answer any) error {
 	}
 	res, err := c.Do(req)
 	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return fmt.Errorf("%w with the data file %s; start one with: restock up", ErrNotRunning, data)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		var problem struct {
-			Detail string `json:"detail"`
-		}
-		if json.NewDecoder(io.LimitReader(res.Body, web.MaxBody)).Decode(&problem) == nil && res.StatusCode < http.StatusInternalServerError && problem.Detail != "" {
-			return errors.New(problem.Detail)
+		refused := new(RefusedError)
+		if json.NewDecoder(io.LimitReader(res.Body, web.MaxBody)).Decode(refused) == nil && res.StatusCode < http.StatusInternalServerError && refused.Detail != "" {
+			return refused
 		}
 		return fmt.Errorf("the restock up with the data file %s answered %s", data, res.Status)
 	}

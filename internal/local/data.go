@@ -14,6 +14,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/restock-dev/restock/internal/credentials"
+	"github.com/restock-dev/restock/internal/grants"
 	"github.com/restock-dev/restock/internal/sandbox"
 	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store/bolt"
@@ -28,13 +29,7 @@ var (
 // openData opens the data file and the key ring beside it, or makes both. A data file
 // without its ring is refused: a new ring could open none of its tokens.
 func openData(path string, now func() time.Time) (*bolt.Store, *seal.Ring, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, nil, fmt.Errorf("making the directory of the data file: %w", err)
-	}
-	if err := checkRing(path, now); err != nil {
-		return nil, nil, err
-	}
-	ring, err := seal.LoadFile(RingPath(path)) // first, so that a data file never lacks one
+	ring, err := openRing(path, now) // first, so that a data file never lacks one
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,6 +38,27 @@ func openData(path string, now func() time.Time) (*bolt.Store, *seal.Ring, error
 		return nil, nil, err
 	}
 	return s, ring, nil
+}
+
+// openRing opens the key ring beside a data file, or makes it with its directory.
+func openRing(path string, now func() time.Time) (*seal.Ring, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("making the directory of the data file: %w", err)
+	}
+	if err := checkRing(path, now); err != nil {
+		return nil, err
+	}
+	return seal.LoadFile(RingPath(path))
+}
+
+// OpenGrants opens the sign-ins beside a data file, or makes both their file and the key
+// ring. A restock up may own the data file meanwhile.
+func OpenGrants(data string, now func() time.Time) (*grants.File, error) {
+	ring, err := openRing(data, now)
+	if err != nil {
+		return nil, err
+	}
+	return grants.Open(GrantsPath(data), ring, now)
 }
 
 // checkRing refuses a data file whose ring is missing. What is at path may also be no data

@@ -37,8 +37,8 @@ func reach(l net.Listener) string {
 	return net.JoinHostPort("localhost", strconv.Itoa(int(a.Port())))
 }
 
-// loopback reports whether only this machine reaches l.
-func loopback(l net.Listener) bool {
+// localOnly reports whether only this machine reaches l.
+func localOnly(l net.Listener) bool {
 	a, err := netip.ParseAddrPort(l.Addr().String())
 	return err == nil && a.Addr().Unmap().IsLoopback()
 }

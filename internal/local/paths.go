@@ -35,6 +35,9 @@ func DefaultData() (string, error) {
 // RingPath is the key ring beside a data file, readable by its owner alone.
 func RingPath(data string) string { return data + ".keys" }
 
+// GrantsPath is the file of sign-ins from a terminal beside a data file.
+func GrantsPath(data string) string { return data + ".grants" }
+
 // maxSocketPath is the shortest limit there is for the path of a unix socket, that of
 // macOS: 104 bytes with its zero byte.
 const maxSocketPath = 103

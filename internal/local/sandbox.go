@@ -77,7 +77,7 @@ func (s *Sandbox) open(ctx context.Context) (err error) {
 func (s *Sandbox) URL() string { return "http://" + reach(s.l) }
 
 // Exposed reports whether other machines can reach it, and play Amazon there.
-func (s *Sandbox) Exposed() bool { return !loopback(s.l) }
+func (s *Sandbox) Exposed() bool { return !localOnly(s.l) }
 
 // Credentials are those of the client.
 func (s *Sandbox) Credentials() credentials.LWA {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,6 +23,7 @@ import (
 	"github.com/restock-dev/restock/internal/sandbox"
 	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store/bolt"
+	"github.com/restock-dev/restock/internal/tokens"
 	"github.com/restock-dev/restock/pkg/lwa"
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
 )
@@ -47,11 +49,15 @@ type Stack struct {
 	box     *sandbox.Sandbox // nil without a sandbox
 	queue   *Queue
 	broker  *Broker
+	keeper  *tokens.Keeper
 	refresh *refresh.Handler
 	api     http.Handler
 
 	listeners struct{ http, mqtt, sandbox, admin net.Listener }
 	moved     chan struct{} // holds one token when the clock was moved
+
+	mu     sync.Mutex
+	logins []string // redirect URLs of restock login, which the sandbox knows
 }
 
 // Open takes hold of the data file and of all addresses. Nothing is answered before Run.
@@ -155,7 +161,7 @@ func (s *Stack) openSandbox() (err error) {
 	if err != nil {
 		return err
 	}
-	if !loopback(s.listeners.sandbox) {
+	if !localOnly(s.listeners.sandbox) {
 		slog.Warn("other machines can reach the sandbox, and play Amazon there", "address", s.listeners.sandbox.Addr().String())
 	}
 	return nil
@@ -197,7 +203,7 @@ func (s *Stack) sandboxURL() string {
 }
 
 // Trusted reports whether MQTT connections from this machine need no device key.
-func (s *Stack) Trusted() bool { return s.cfg.MQTTTrustLocal && loopback(s.listeners.mqtt) }
+func (s *Stack) Trusted() bool { return s.cfg.MQTTTrustLocal && localOnly(s.listeners.mqtt) }
 
 // Run answers until ctx ends, then lets what is under way finish. ready is called once
 // everything answers. The error is that of a part that ended by itself.

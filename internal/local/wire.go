@@ -49,15 +49,15 @@ func (s *Stack) wire() error {
 	}}
 	creds, keys := credentials.Static(s.creds), seal.Static(s.ring)
 	s.broker = &Broker{Store: s.store, TrustLocal: s.Trusted(), Metrics: s.metrics, Now: s.clock.Now, Accept: s.accept}
-	keeper := &tokens.Keeper{
+	s.keeper = &tokens.Keeper{
 		Store: s.store, Credentials: creds, Keys: keys, Endpoint: s.endpoint, HTTPClient: client,
 		Policy: s.cfg.RefreshPolicy, Shards: s.cfg.Shards, Now: s.clock.Now, Ended: s.ended,
 	}
 	drsClient := &drs.Client{BaseURL: s.drsURL(), HTTPClient: client}
-	s.refresh = &refresh.Handler{Keeper: keeper, Store: s.store, Metrics: s.metrics, Shards: s.cfg.Shards, Now: s.clock.Now}
+	s.refresh = &refresh.Handler{Keeper: s.keeper, Store: s.store, Metrics: s.metrics, Shards: s.cfg.Shards, Now: s.clock.Now}
 
 	pages, err := callback.New(callback.Handler{
-		Store: s.store, Keeper: keeper, Credentials: creds, Keys: keys, DRS: drsClient, Publisher: s.broker,
+		Store: s.store, Keeper: s.keeper, Credentials: creds, Keys: keys, DRS: drsClient, Publisher: s.broker,
 		Endpoint: s.endpoint, Region: s.cfg.Region, RedirectURL: s.cfg.RedirectURL, PublicClients: s.cfg.PublicClients,
 		TestDevices: s.cfg.TestDevices, NonLive: s.cfg.NonLive, Metrics: s.metrics, HTTPClient: client,
 		Now: s.clock.Now,
@@ -66,7 +66,7 @@ func (s *Stack) wire() error {
 		return err
 	}
 	presses := &replenish.Handler{
-		Store: s.store, Keeper: keeper, DRS: drsClient, Publisher: s.broker, Retry: retry{s}, Metrics: s.metrics, Now: s.clock.Now,
+		Store: s.store, Keeper: s.keeper, DRS: drsClient, Publisher: s.broker, Retry: retry{s}, Metrics: s.metrics, Now: s.clock.Now,
 		Pairings: &pairing.Starter{Store: s.store, RedirectURL: s.cfg.RedirectURL, Now: s.clock.Now},
 	}
 	news := &notify.Handler{Store: s.store, Publisher: s.broker, Metrics: s.metrics, Now: s.clock.Now}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/restock-dev/restock/internal/config"
+	"github.com/restock-dev/restock/internal/grants"
+	"github.com/restock-dev/restock/internal/local"
+	"github.com/restock-dev/restock/internal/loopback"
+	"github.com/restock-dev/restock/pkg/lwa"
+)
+
+type loginCommand struct {
+	Scopes    []string `name:"scope" placeholder:"SCOPE" sep:"none" help:"What the customer is asked to agree to; may be repeated. Default: profile."`
+	ScopeData string   `name:"scope-data" placeholder:"JSON" help:"Further data of the scopes, as dash:replenish needs it."`
+	Device    bool     `help:"Sign in on another device: show a code and a link instead of opening a browser here."`
+
+	RedirectURL string        `name:"redirect-url" placeholder:"URL" help:"Where to take Amazon's answer on this machine; it must be an Allowed Return URL. Default: http://localhost:8085/callback."`
+	NoBrowser   bool          `name:"no-browser" help:"Print the link and open no browser."`
+	Timeout     time.Duration `default:"5m" help:"How long to wait for the customer."`
+	lwaFlags
+	JSON bool `name:"json" help:"Print what happens as JSON, one object a line."`
+}
+
+func (c *loginCommand) Help() string {
+	return `Has a person sign in with Amazon, and keeps the grant beside the data file, sealed with its key ring. Get an access token
+of it with: restock token
+
+The sign-in comes back to this machine by a loopback redirect, with state and PKCE. With --device it needs no browser here:
+a code is shown, and a QR code of the page that wants it. The client secret is in RESTOCK_LWA_CLIENT_SECRET or is asked for;
+without one the client is a public one, as apps and devices are.
+
+Examples:
+
+    restock login
+    restock login --scope profile --scope postal_code
+    restock login --device --scope profile
+    restock login --scope dash:replenish --scope-data '{"dash:replenish":{"device_model":"ACME-VAC-1","serial":"SN0001"}}'`
+}
+
+// login is one sign-in.
+type login struct {
+	*terminal
+	*loginCommand
+	party *party
+	data  string
+	extra any // scope data, nil for none
+}
+
+func (c *loginCommand) Run(ctx context.Context, t *terminal) error {
+	cfg, err := settings(c, config.Environ())
+	if err != nil {
+		return err
+	}
+	if err := openData(cfg); err != nil {
+		return err
+	}
+	if len(c.Scopes) == 0 {
+		c.Scopes = []string{"profile"}
+	}
+	l := &login{terminal: t, loginCommand: c, data: cfg.Data}
+	if c.ScopeData != "" {
+		if !json.Valid([]byte(c.ScopeData)) {
+			return usageError{"--scope-data must be a JSON object with a member for each scope that needs it"}
+		}
+		l.extra = json.RawMessage(c.ScopeData)
+	}
+	limited, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	if c.Device {
+		err = l.byCodePair(limited, cfg)
+	} else {
+		err = l.byRedirect(limited, cfg)
+	}
+	l.progress("")
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("nobody has signed in within %s; start again, with more --timeout if need be", c.Timeout)
+	}
+	return explained(err)
+}
+
+// meet finds the LWA to sign in to, and the secret.
+func (l *login) meet(ctx context.Context, cfg *config.Config, redirectURL string) (err error) {
+	if l.party, err = lwaParty(ctx, cfg, redirectURL); err != nil {
+		return err
+	}
+	if l.party.ClientSecret.IsZero() {
+		l.party.ClientSecret, err = l.askSecret(ctx, l.party.ClientID)
+	}
+	if err != nil {
+		return err
+	}
+	f, err := local.OpenGrants(l.data, l.party.now) // it must not fail once somebody has signed in
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (l *login) byRedirect(ctx context.Context, cfg *config.Config) error {
+	at := l.RedirectURL
+	if at == "" {
+		at = loginRedirectURL
+		if cfg.LWAClientID == "" { // the sandbox takes any
+			at = "http://localhost:0/callback"
+		}
+	}
+	receiver, err := loopback.Listen(ctx, at)
+	if err != nil {
+		return usageError{"--redirect-url " + err.Error()}
+	}
+	defer receiver.Close()
+	if err := l.meet(ctx, cfg, receiver.URL()); err != nil {
+		return err
+	}
+	state, verifier := rand.Text()+rand.Text(), lwa.NewVerifier()
+	page, err := l.party.AuthCodeURL(lwa.AuthRequest{State: state, Scopes: l.Scopes, ScopeData: l.extra, CodeChallenge: lwa.Challenge(verifier)})
+	if err != nil {
+		return err
+	}
+	l.invite(page)
+	return receiver.Await(ctx, state, func(ctx context.Context, code string) error {
+		l.progress("exchanging the code")
+		token, err := l.party.Exchange(ctx, code, verifier)
+		if err != nil {
+			return err
+		}
+		return l.keep(ctx, token, false)
+	})
+}
+
+func (l *login) invite(page string) {
+	if l.JSON {
+		_ = l.json(map[string]string{"event": "authorize", "url": page}) // a line of output
+		return
+	}
+	l.printf("To sign in with %s, open this link:\n\n  %s\n", l.party.name, l.link(page))
+	if !l.NoBrowser && l.live {
+		openBrowser(page)
+	}
+	l.progress("waiting for the browser")
+}
+
+// openBrowser tries to. The link is there for where it can't.
+func openBrowser(page string) {
+	program := map[string][]string{"darwin": {"open"}, "windows": {"rundll32", "url.dll,FileProtocolHandler"}}[runtime.GOOS]
+	if program == nil {
+		program = []string{"xdg-open"}
+	}
+	c := exec.Command(program[0], append(program[1:], page)...) //nolint:gosec,noctx // our own words and a URL that we made; it outlives us
+	if c.Start() == nil {
+		go func() { _ = c.Wait() }()
+	}
+}
+
+func (l *login) byCodePair(ctx context.Context, cfg *config.Config) error {
+	if err := l.meet(ctx, cfg, ""); err != nil {
+		return err
+	}
+	pair, err := l.party.CreateCodePair(ctx, lwa.CodePairRequest{Scopes: l.Scopes, ScopeData: l.extra})
+	if err != nil {
+		return err
+	}
+	if l.JSON {
+		_ = l.json(map[string]any{"event": "code_pair", "url": pair.VerificationURL, "user_code": pair.UserCode, "expires_at": pair.Expiry}) // a line of output
+	} else {
+		l.printf("To sign in with %s on another device, scan this, or open %s\n", l.party.name, l.link(pair.VerificationURL))
+		l.printf("%s", l.qr(pair.VerificationURL))
+		l.printf("and enter the code  %s\n", l.bold(pair.UserCode))
+		l.progress("waiting for the customer, the code is good until " + pair.Expiry.Local().Format("15:04"))
+	}
+	token, err := l.party.AwaitCodePair(ctx, pair)
+	if err != nil {
+		return err
+	}
+	return l.keep(ctx, token, true)
+}
+
+// signedIn is what a sign-in has brought, without any token.
+type signedIn struct {
+	Event     string    `json:"event"` // signed_in
+	ClientID  string    `json:"client_id"`
+	Customer  string    `json:"customer_id"` // "": not known
+	Scopes    []string  `json:"scopes"`
+	Renewable bool      `json:"renewable"`
+	Expiry    time.Time `json:"expiry"`
+	Stored    string    `json:"stored"`
+}
+
+// keep stores what the customer has given. public says that it is renewed without secret.
+func (l *login) keep(ctx context.Context, token *lwa.Token, public bool) error {
+	g := grants.New(grants.Customer, &l.party.Client, l.party.region, l.Scopes)
+	g.Public = g.Public || public
+	if info, err := l.party.VerifyToken(ctx, token.AccessToken); err == nil {
+		g.CustomerID = info.UserID
+	} else if errors.As(err, new(*lwa.AudienceError)) {
+		return err
+	} // else it is as good without a name
+	f, err := local.OpenGrants(l.data, l.party.now)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Add(ctx, g, token), f.Close()); err != nil {
+		return err
+	}
+	l.report(signedIn{"signed_in", g.ClientID, g.CustomerID, g.Scopes, !token.RefreshToken.IsZero(), token.Expiry, f.Path()})
+	return nil
+}
+
+func (l *login) report(s signedIn) {
+	l.progress("")
+	if l.JSON {
+		_ = l.json(s) // a line of output
+		return
+	}
+	as := ""
+	if s.Customer != "" {
+		as = " as " + s.Customer
+	}
+	l.printf("%s Signed in%s, for %s.", l.mark(true), as, strings.Join(s.Scopes, " "))
+	l.printf("  The grant is in %s, sealed.", s.Stored)
+	if !s.Renewable {
+		l.printf("  Amazon gave no refresh token: it ends at %s.", s.Expiry.Local().Format("15:04"))
+	}
+	next := self() + " token"
+	for _, scope := range s.Scopes {
+		next += " --scope " + shellWord(scope)
+	}
+	l.printf("\nAn access token: %s", l.bold(next))
+}

@@ -1,0 +1,358 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/restock-dev/restock/internal/local"
+	"github.com/restock-dev/restock/pkg/lwa"
+	"github.com/restock-dev/restock/pkg/lwa/lwatest"
+)
+
+// env is what the sandbox tells people to set for the other commands.
+func (b *box) env() []string {
+	return []string{"RESTOCK_LWA_API_URL=" + b.APIURL, "RESTOCK_LWA_CLIENT_ID=" + b.ClientID, clientSecretVariable + "=" + b.ClientSecret}
+}
+
+// loginProcess is a running restock login --json.
+type loginProcess struct {
+	cmd   *exec.Cmd
+	lines *bufio.Scanner
+	all   strings.Builder
+	log   *tail
+}
+
+func startLogin(t *testing.T, env []string, args ...string) *loginProcess {
+	t.Helper()
+	l := &loginProcess{log: new(tail)}
+	l.cmd = exec.Command(binary, append([]string{"login", "--json"}, args...)...)
+	l.cmd.Env = append(append(cleanEnvironment(), "HOME="+t.TempDir(), "XDG_DATA_HOME="), env...)
+	l.cmd.Stderr = l.log
+	out, err := l.cmd.StdoutPipe()
+	if err == nil {
+		err = l.cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.cmd.Process.Kill() })
+	stop := time.AfterFunc(patienceInTests, func() { _ = l.cmd.Process.Kill() })
+	t.Cleanup(func() { stop.Stop() })
+	l.lines = bufio.NewScanner(out)
+	return l
+}
+
+// says returns the next line, which must be an event.
+func (l *loginProcess) says(t *testing.T, event string, v any) {
+	t.Helper()
+	if !l.lines.Scan() {
+		t.Fatalf("restock login ended before it said %s: %s", event, l.log)
+	}
+	l.all.Write(l.lines.Bytes())
+	var e struct{ Event string }
+	if err := json.Unmarshal(l.lines.Bytes(), &e); err != nil || e.Event != event || json.Unmarshal(l.lines.Bytes(), v) != nil {
+		t.Fatalf("restock login said %s, want %s", l.lines.Text(), event)
+	}
+}
+
+func (l *loginProcess) ends(t *testing.T) ran {
+	t.Helper()
+	for l.lines.Scan() {
+		l.all.Write(l.lines.Bytes())
+	}
+	_ = l.cmd.Wait() // the code says it
+	return ran{l.cmd.ProcessState.ExitCode(), l.all.String(), l.log.String()}
+}
+
+// openPage is a browser that goes where it is sent.
+func openPage(t *testing.T, address string) (int, string) {
+	t.Helper()
+	p, err := newBrowser().open(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.status, p.text
+}
+
+type authorizeEvent struct{ URL string }
+
+func TestLogin(t *testing.T) {
+	redirect := freeRedirectURL(t)
+	b := startSandbox(t, nil, "--redirect-url", redirect)
+	data := filepath.Join(t.TempDir(), "restock.db")
+	l := startLogin(t, b.env(), "--data", data, "--redirect-url", redirect, "--scope", "profile", "--scope", "postal_code")
+	var authorize authorizeEvent
+	l.says(t, "authorize", &authorize)
+	q, err := url.Parse(authorize.URL)
+	if err != nil || q.Query().Get("code_challenge_method") != "S256" || q.Query().Get("scope") != "profile postal_code" || len(q.Query().Get("state")) < 43 {
+		t.Errorf("it opens %s", authorize.URL)
+	}
+	back := consent(t, authorize.URL)
+	wrong := *back
+	wrong.RawQuery = url.Values{"code": {"canary-code"}, "state": {"other"}}.Encode()
+	if status, page := openPage(t, wrong.String()); status != 400 {
+		t.Errorf("an answer with another state: %d %s", status, page)
+	}
+	if status, page := openPage(t, back.String()); status != 200 || !strings.Contains(page, "You are signed in") {
+		t.Errorf("the closing page: %d %s", status, page)
+	}
+	var done signedIn
+	l.says(t, "signed_in", &done)
+	if done.Customer != lwatest.DefaultCustomers()[0].UserID || !done.Renewable || done.ClientID != b.ClientID || done.Stored != local.GrantsPath(data) {
+		t.Errorf("it says %+v", done)
+	}
+	if r := l.ends(t); r.code != 0 || strings.Contains(r.out+r.err, "Atz") || strings.Contains(r.out+r.err, b.ClientSecret) {
+		t.Errorf("it ended with %+v", r)
+	}
+	first := token(t, b.env(), "--data", data)
+	alive(t, b, first)
+	if again := token(t, b.env(), "--data", data, "--scope", "postal_code", "--scope", "profile"); again != first {
+		t.Error("another token, though the first is good")
+	}
+	advance(t, b, "2h")
+	// The sandbox's clock is not this machine's: the stored token looks good, and isn't.
+	if again := token(t, b.env(), "--data", data); again != first {
+		t.Error("the token was renewed before its time")
+	}
+}
+
+// freeRedirectURL is one on loopback, whose port was free a moment ago.
+func freeRedirectURL(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "http://" + l.Addr().String() + "/callback"
+}
+
+// token runs restock token, which prints a token and nothing else.
+func token(t *testing.T, env []string, args ...string) string {
+	t.Helper()
+	r := restock(t, env, append([]string{"token"}, args...)...)
+	text, ok := strings.CutSuffix(r.out, "\n")
+	if r.code != 0 || !ok || r.err != "" || !strings.HasPrefix(text, "At") || strings.ContainsAny(text, " \n\t\x1b") {
+		t.Fatalf("restock token %v: %+v", args, r)
+	}
+	return text
+}
+
+func alive(t *testing.T, b *box, token string) {
+	t.Helper()
+	if _, err := b.client(loginRedirectURL).VerifyToken(t.Context(), lwa.NewSecret(token)); err != nil {
+		t.Errorf("the token does not work: %v", err)
+	}
+}
+
+func advance(t *testing.T, b *box, by string) {
+	t.Helper()
+	if err := (&control{newAPI(b.APIURL)}).post(t.Context(), "/sandbox/clock", map[string]string{"advance": by}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLoginRefused(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	l := startLogin(t, nil, "--data", u.data)
+	var authorize authorizeEvent
+	l.says(t, "authorize", &authorize)
+	at, err := url.Parse(authorize.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	denied := at.Query().Get("redirect_uri") + "?" + url.Values{"error": {"access_denied"}, "state": at.Query()["state"]}.Encode()
+	if status, page := openPage(t, denied); status != 200 || !strings.Contains(page, "You are not signed in") {
+		t.Errorf("the closing page: %d %s", status, page)
+	}
+	l.ends(t).sentence(t, exitFailed, "access_denied")
+	restock(t, nil, "token", "--data", u.data).sentence(t, exitSignIn, "restock login")
+}
+
+// With a running restock up nothing needs to be set: its sandbox is found, by its clock.
+func TestLoginToRunningUp(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	sandbox := &control{newAPI(u.Addresses.Sandbox)}
+	if err := sandbox.post(t.Context(), "/sandbox/clock", map[string]string{"advance": "24h"}); err != nil {
+		t.Fatal(err)
+	}
+	l := startLogin(t, nil, "--data", u.data)
+	var authorize authorizeEvent
+	l.says(t, "authorize", &authorize)
+	if status, page := openPage(t, consent(t, authorize.URL).String()); status != 200 {
+		t.Errorf("the closing page: %d %s", status, page)
+	}
+	if r := l.ends(t); r.code != 0 {
+		t.Fatalf("restock login: %+v", r)
+	}
+	data := []string{"--data", u.data}
+	first := token(t, nil, data...)
+	if err := sandbox.post(t.Context(), "/sandbox/clock", map[string]string{"advance": "58m"}); err != nil {
+		t.Fatal(err)
+	}
+	second := token(t, nil, data...)
+	if second == first {
+		t.Error("a token with two minutes to live was not renewed")
+	}
+	if err := sandbox.post(t.Context(), "/sandbox/withdraw", map[string]string{"customer": lwatest.DefaultCustomers()[0].UserID}); err != nil {
+		t.Fatal(err)
+	}
+	if err := sandbox.post(t.Context(), "/sandbox/clock", map[string]string{"advance": "58m"}); err != nil {
+		t.Fatal(err)
+	}
+	r := restock(t, nil, append([]string{"token"}, data...)...)
+	r.sentence(t, exitSignIn, "restock login")
+	if r.out != "" {
+		t.Errorf("it printed %q all the same", r.out)
+	}
+	if strings.Contains(u.log.String(), first) || strings.Contains(u.log.String(), second) {
+		t.Error("a token was logged")
+	}
+}
+
+func TestLoginByCodePair(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	quick := map[string]any{"lwa": map[string]string{"poll_interval": "1s"}}
+	if err := (&control{newAPI(u.Addresses.Sandbox)}).post(t.Context(), "/sandbox/switches", quick); err != nil {
+		t.Fatal(err)
+	}
+	l := startLogin(t, nil, "--data", u.data, "--device")
+	var pair struct {
+		URL      string
+		UserCode string `json:"user_code"`
+	}
+	l.says(t, "code_pair", &pair)
+	b := newBrowser()
+	p, err := b.open(t.Context(), pair.URL)
+	if err == nil {
+		p, err = b.submit(t.Context(), p, "user_code", pair.UserCode)
+	}
+	if err == nil {
+		p, err = b.submit(t.Context(), p, "decision", "allow")
+	}
+	if err != nil || p.status != 200 {
+		t.Fatalf("entering the code: %v %+v", err, p)
+	}
+	var done signedIn
+	l.says(t, "signed_in", &done)
+	if r := l.ends(t); r.code != 0 || !done.Renewable || strings.Contains(r.out+r.err, "Atz") {
+		t.Errorf("restock login --device: %+v, %+v", r, done)
+	}
+	token(t, nil, "--data", u.data, "--scope", "profile")
+}
+
+func TestLoginRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		env, args, words []string
+		code             int
+	}{
+		"no client":         {nil, nil, []string{"RESTOCK_LWA_CLIENT_ID", "--client-id", "restock sandbox"}, exitUsage},
+		"secret alone":      {[]string{clientSecretVariable + "=canary"}, nil, []string{"RESTOCK_LWA_CLIENT_ID"}, exitUsage},
+		"elsewhere":         {nil, []string{"--redirect-url", "https://example.com/callback"}, []string{"--redirect-url", "on this machine"}, exitUsage},
+		"region":            {nil, []string{"--region", "mars"}, []string{"--region must hold na, eu or fe"}, exitUsage},
+		"scope data":        {nil, []string{"--scope-data", "{"}, []string{"--scope-data"}, exitUsage},
+		"no LWA":            {nil, []string{"--client-id", "amzn1.application-oa2-client.1", "--lwa-url", "http://127.0.0.1:1", "--device"}, []string{"lwa: codepair"}, exitFailed},
+		"nobody in time":    {nil, []string{"--client-id", "amzn1.application-oa2-client.1", "--redirect-url", "http://127.0.0.1:0/", "--timeout", "10ms"}, []string{"nobody has signed in within 10ms"}, exitFailed},
+		"others' directory": {nil, []string{"--client-id", "amzn1.application-oa2-client.1", "--redirect-url", "http://127.0.0.1:0/", "--data", "/dev/null/x"}, []string{"/dev/null"}, exitFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := restock(t, c.env, append([]string{"login"}, c.args...)...)
+			r.sentence(t, c.code, c.words...)
+			if strings.Contains(r.err, "canary") {
+				t.Error("the secret was printed")
+			}
+		})
+	}
+}
+
+func TestTokenOfApplication(t *testing.T) {
+	b := startSandbox(t, nil)
+	data := filepath.Join(t.TempDir(), "restock.db")
+	first := token(t, b.env(), "--data", data, "--scope", "appstore::apps:readwrite")
+	if !strings.HasPrefix(first, "Atc|") {
+		t.Errorf("the token is %.4s…, want one of client_credentials", first)
+	}
+	if again := token(t, b.env(), "--data", data, "--scope", "appstore::apps:readwrite"); again != first {
+		t.Error("the token was not used again")
+	}
+	stored, err := os.ReadFile(local.GrantsPath(data))
+	if err != nil || strings.Contains(string(stored), first) {
+		t.Errorf("the token is stored in plain text, or not at all: %v", err)
+	}
+	for name, c := range map[string]struct {
+		env, args, words []string
+		code             int
+	}{
+		"wrong secret": {
+			[]string{clientSecretVariable + "=canary-secret"},
+			[]string{"--scope", "messaging:push"},
+			[]string{"invalid_client"},
+			exitFailed,
+		},
+		"no secret":     {[]string{clientSecretVariable + "="}, []string{"--scope", "messaging:push"}, []string{clientSecretVariable}, exitUsage},
+		"unknown scope": {nil, []string{"--scope", "appstore::none"}, []string{"invalid_scope", "scope"}, exitFailed},
+		"customers'":    {nil, []string{"--scope", "profile"}, []string{"restock login --scope profile"}, exitSignIn},
+		"no scope":      {nil, nil, []string{"restock login"}, exitSignIn},
+		"both":          {nil, []string{"--scope", "profile", "--thing", "A::1"}, []string{"--thing", "--scope"}, exitUsage},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := restock(t, append(b.env(), c.env...), append([]string{"token", "--data", data}, c.args...)...)
+			r.sentence(t, c.code, c.words...)
+			if r.out != "" || strings.Contains(r.err, "canary") {
+				t.Errorf("it printed %q, %q", r.out, r.err)
+			}
+		})
+	}
+}
+
+func TestTokenOfThing(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	u.pair(t, "ACME-VAC-1", "SN0001")
+	args := []string{"--data", u.data, "--thing", "ACME-VAC-1::SN0001"}
+	first := token(t, nil, args...)
+	sandbox := &control{newAPI(u.Addresses.Sandbox)}
+	if err := sandbox.post(t.Context(), "/sandbox/clock", map[string]string{"advance": "2h"}); err != nil {
+		t.Fatal(err)
+	}
+	second := token(t, nil, args...)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, u.Addresses.Sandbox+"/subscriptionInfo", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first == second {
+		t.Error("a token that had expired was printed")
+	}
+	req.Header.Set("Authorization", "Bearer "+second)
+	req.Header.Set("x-amzn-accept-type", "com.amazon.dash.replenishment.DrsSubscriptionInfoResult@2.0")
+	req.Header.Set("x-amzn-type-version", "com.amazon.dash.replenishment.DrsSubscriptionInfoInput@1.0")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != 200 {
+		t.Errorf("DRS answers %s to the token", res.Status)
+	}
+	restock(t, nil, "token", "--data", u.data, "--thing", "ACME-VAC-1::SN0009").sentence(t, exitSignIn, "not paired")
+	restock(t, nil, "token", "--data", u.data, "--thing", "vacuum").sentence(t, exitUsage, "--thing")
+	if strings.Contains(u.log.String(), second) {
+		t.Error("the token was logged")
+	}
+
+	// Without the process the data file has it, for as long as it works.
+	u.stop(t, os.Interrupt)
+	if third := token(t, nil, args...); third != second {
+		t.Error("the data file has another token")
+	}
+	restock(t, nil, "token", "--data", u.data, "--thing", "ACME-VAC-1::SN0009").sentence(t, exitSignIn, "not paired")
+	restock(t, nil, "token", "--data", u.data+".none", "--thing", "ACME-VAC-1::SN0001").sentence(t, exitFailed, "restock up")
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/restock-dev/restock/internal/config"
+	"github.com/restock-dev/restock/internal/grants"
+	"github.com/restock-dev/restock/internal/local"
+	"github.com/restock-dev/restock/internal/thing"
+	"github.com/restock-dev/restock/internal/tokens"
+	"github.com/restock-dev/restock/pkg/lwa"
+)
+
+type tokenCommand struct {
+	Thing  string   `placeholder:"MODEL::SERIAL" help:"Token of this paired device, from a running restock up or its data file."`
+	Scopes []string `name:"scope" placeholder:"SCOPE" sep:"none" help:"Token for this scope; may be repeated. Of the sign-in for it, else of the application itself."`
+	lwaFlags
+}
+
+func (c *tokenCommand) Help() string {
+	return `Prints a valid access token and nothing else, for scripts. One that is about to expire is renewed first.
+
+A sign-in of restock login is used for its scope. For a scope that nobody signs in for, such as that of the App Submission
+API, the application itself asks, with the client secret in RESTOCK_LWA_CLIENT_SECRET; the token is kept, sealed, and used
+again until shortly before its expiry.
+
+Exit code: 0 with a token, 3 if somebody has to sign in or pair first, 2 for a wrong command line, else 1.
+
+Examples:
+
+    curl -H "Authorization: Bearer $(restock token --scope appstore::apps:readwrite)" https://developer.amazon.com/api/appstore/v1/applications
+    restock token --scope profile
+    restock token --thing ACME-VAC-1::SN0001`
+}
+
+// signInError is a token that only a person can bring back.
+type signInError struct{ text string }
+
+func (e signInError) Error() string { return e.text }
+
+func (c *tokenCommand) Run(ctx context.Context, t *terminal) error {
+	cfg, err := settings(c, config.Environ())
+	if err != nil {
+		return err
+	}
+	if err := openData(cfg); err != nil {
+		return err
+	}
+	var token lwa.Secret
+	switch {
+	case c.Thing != "" && len(c.Scopes) > 0:
+		return usageError{"give --thing or --scope, not both"}
+	case c.Thing != "":
+		token, err = c.ofThing(ctx, cfg)
+	default:
+		token, err = c.ofGrant(ctx, t, cfg)
+	}
+	if err != nil {
+		return needsPerson(explained(err))
+	}
+	_, err = fmt.Fprintln(t.out, token.Reveal())
+	return err
+}
+
+func (c *tokenCommand) ofThing(ctx context.Context, cfg *config.Config) (lwa.Secret, error) {
+	if _, err := thing.Parse(c.Thing); err != nil {
+		return lwa.Secret{}, usageError{"--thing: " + err.Error()}
+	}
+	got, err := local.AskAccessToken(ctx, cfg.Data, c.Thing)
+	if errors.Is(err, local.ErrNotRunning) {
+		got, err = local.OpenAccess(ctx, cfg, c.Thing)
+	}
+	return got.Token, err
+}
+
+// needsPerson marks the errors that a person heals.
+func needsPerson(err error) error {
+	var ended *tokens.GrantEndedError
+	var refused *local.RefusedError
+	switch {
+	case errors.As(err, &ended):
+		return signInError{err.Error() + "; sign in again with: restock login"}
+	case errors.Is(err, tokens.ErrNotRegistered):
+		return signInError{"the device is not paired; see: restock devices list"}
+	case errors.As(err, &refused) && (refused.Code == local.CodeGrantEnded || refused.Code == local.CodeNotRegistered):
+		return signInError{refused.Detail}
+	}
+	return err
+}
+
+func (c *tokenCommand) ofGrant(ctx context.Context, t *terminal, cfg *config.Config) (lwa.Secret, error) {
+	p, err := lwaParty(ctx, cfg, "")
+	if err != nil && !errors.Is(err, errNoClient) {
+		return lwa.Secret{}, err
+	}
+	if p == nil { // a sign-in may say the rest
+		p = &party{region: cfg.Region}
+	}
+	f, err := local.OpenGrants(cfg.Data, p.now)
+	if err != nil {
+		return lwa.Secret{}, err
+	}
+	defer func() { _ = f.Close() }() // what was written is synced
+	g, found, err := c.find(f, p)
+	switch {
+	case err != nil:
+		return lwa.Secret{}, err
+	case found:
+		return c.withSecret(ctx, t, p, g.ClientID, func() (grants.Access, error) { return f.Token(ctx, g, p.ClientSecret) })
+	case len(c.Scopes) == 0:
+		return lwa.Secret{}, signInError{"nobody has signed in; do that with restock login, or name the application's own --scope"}
+	case slices.ContainsFunc(c.Scopes, ofCustomers):
+		return lwa.Secret{}, signInError{"nobody has signed in for this; do that with: restock login --scope " + strings.Join(c.Scopes, " --scope ")}
+	case p.ClientID == "":
+		return lwa.Secret{}, errNoClient
+	}
+	return c.withSecret(ctx, t, p, p.ClientID, func() (grants.Access, error) {
+		return f.ForApplication(ctx, &p.Client, p.region, c.Scopes)
+	})
+}
+
+// withSecret gets a token, and asks for the client secret only where one is needed.
+func (c *tokenCommand) withSecret(ctx context.Context, t *terminal, p *party, clientID string, get func() (grants.Access, error)) (lwa.Secret, error) {
+	got, err := get()
+	if !errors.Is(err, grants.ErrSecretNeeded) {
+		return got.Token, err
+	}
+	if p.ClientSecret, err = t.askSecret(ctx, clientID); err != nil {
+		return lwa.Secret{}, err
+	}
+	got, err = get()
+	if errors.Is(err, grants.ErrSecretNeeded) {
+		err = usageError{err.Error() + ": set " + clientSecretVariable + " to that of " + clientID}
+	}
+	return got.Token, err
+}
+
+// find returns the sign-in for the scopes, or the only one there is where none are named.
+func (c *tokenCommand) find(f *grants.File, p *party) (grants.Grant, bool, error) {
+	all, err := f.List()
+	if err != nil {
+		return grants.Grant{}, false, err
+	}
+	fits := slices.DeleteFunc(all, func(g grants.Grant) bool {
+		return g.Kind != grants.Customer || p.ClientID != "" && (g.ClientID != p.ClientID || g.APIURL != p.Endpoint.APIURL) ||
+			len(c.Scopes) > 0 && !g.Covers(c.Scopes)
+	})
+	if len(fits) == 0 {
+		return grants.Grant{}, false, nil
+	}
+	if len(c.Scopes) == 0 && len(fits) > 1 {
+		var each []string
+		for _, g := range fits {
+			each = append(each, "--scope "+strings.Join(g.Scopes, " --scope "))
+		}
+		return grants.Grant{}, false, usageError{"there are several sign-ins; name one: " + strings.Join(each, ", or ")}
+	}
+	return fits[0], true, nil
+}
+
+// ofCustomers reports whether a scope is one that only a customer can grant.
+func ofCustomers(scope string) bool {
+	return slices.Contains([]string{"profile", "profile:user_id", "postal_code", "dash:replenish", "alexa:all"}, scope) ||
+		strings.HasPrefix(scope, "advertising::") || strings.HasPrefix(scope, "alexa::ask:") || scope == "alexa::skills:account_linking"
+}
