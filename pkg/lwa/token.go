@@ -34,6 +34,10 @@ type Token struct {
 	Scope string
 }
 
+// Refreshable reports whether there is a refresh token. An exchange that brought neither
+// secret nor verifier gets none, nor do client credentials.
+func (t Token) Refreshable() bool { return !t.RefreshToken.IsZero() }
+
 // String shows the expiry only.
 func (t Token) String() string {
 	return "lwa.Token(expires " + t.Expiry.Format(time.RFC3339) + ")"
