@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"regexp"
 	"time"
@@ -20,8 +19,6 @@ var (
 	errUnreachable = errors.New("LWA was not reached")
 	// errNoTime: the time for the exchange is over, and the code was not used.
 	errNoTime = fmt.Errorf("%w: no time is left", errUnreachable)
-	// errForeignToken: the token that came is another client's.
-	errForeignToken = errors.New("token was not issued to the client that asked")
 )
 
 // refusedError is LWA's refusal of an exchange.
@@ -31,6 +28,8 @@ type refusedError struct {
 }
 
 func (e *refusedError) Error() string { return e.answer.Error() }
+
+func (e *refusedError) Unwrap() error { return e.answer }
 
 // exchange sends the code to LWA, once. Only where LWA didn't know our secret, and so
 // can't have looked at the code, is it sent again with the other versions of the secret.
@@ -70,19 +69,24 @@ func isInvalidClient(err error) bool {
 	return errors.As(err, &refused) && refused.answer.Code == lwa.InvalidClient
 }
 
+func isForeign(err error) bool {
+	_, foreign := errors.AsType[*lwa.AudienceError](err)
+	return foreign
+}
+
 func (h *Handler) exchangeOnce(ctx context.Context, s *signIn, secret lwa.Secret) (*lwa.Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTime)
 	defer cancel()
 	token, err := h.client(s.clientID, secret, s.redirectURL).Exchange(ctx, s.code, s.verifier)
 	var answer *lwa.Error
 	var silence *lwa.TransportError
-	var dial *net.OpError
+	_, unsent := lwa.Retry(err) // an exchange may be repeated only then
 	switch {
 	case err == nil:
 		return token, nil
 	case errors.As(err, &answer):
 		return nil, refusal(answer)
-	case errors.As(err, &dial) && dial.Op == "dial":
+	case unsent:
 		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
 	case errors.As(err, &silence):
 		return nil, fmt.Errorf("%w: %w", errUnknown, err)
@@ -112,7 +116,7 @@ const (
 )
 
 // customer returns whose token it is, "" where LWA does not say. A token of another
-// client is an error, [errForeignToken]: somebody passed it off on us.
+// client is an error, an [*lwa.AudienceError]: somebody passed it off on us.
 func (h *Handler) customer(ctx context.Context, s *signIn, token lwa.Secret) (string, error) {
 	client := h.client(s.clientID, lwa.Secret{}, s.redirectURL)
 	for try := range tokenInfoTries {
@@ -120,7 +124,7 @@ func (h *Handler) customer(ctx context.Context, s *signIn, token lwa.Secret) (st
 			break
 		}
 		id, err := whose(ctx, client, token)
-		if err == nil || errors.Is(err, errForeignToken) {
+		if err == nil || isForeign(err) {
 			return id, err
 		}
 		slog.WarnContext(ctx, "asking whose token it is", "thing", s.device.Name(), "try", try+1, "error", err)
@@ -133,12 +137,10 @@ const maxCustomerID = 256
 func whose(ctx context.Context, c *lwa.Client, token lwa.Secret) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, tokenInfoTime)
 	defer cancel()
-	info, err := c.TokenInfo(ctx, token)
+	info, err := c.VerifyToken(ctx, token)
 	switch {
 	case err != nil:
 		return "", err
-	case info.Audience != c.ClientID:
-		return "", errForeignToken
 	case info.UserID == "" || len(info.UserID) > maxCustomerID || !plain(info.UserID):
 		return "", errors.New("tokeninfo names no customer")
 	}

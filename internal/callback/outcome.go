@@ -8,6 +8,7 @@ import (
 
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/web"
+	"github.com/restock-dev/restock/pkg/lwa"
 )
 
 // outcome is how a sign-in ended. It is stored with the login.
@@ -36,7 +37,7 @@ func outcomeOf(err error) outcome {
 		return unconfirmed
 	case errors.As(err, &refusal):
 		return refused
-	case errors.Is(err, errUnknown), errors.Is(err, errForeignToken):
+	case errors.Is(err, errUnknown), isForeign(err):
 		return unknown
 	case errors.Is(err, errUnreachable):
 		return unreachable
@@ -72,7 +73,7 @@ func logFailure(ctx context.Context, name string, o outcome, err error) {
 	case o == unconfirmed, o == unknown, o == unreachable:
 		level = slog.LevelWarn
 	}
-	slog.Log(ctx, level, "sign-in did not pair the device", "thing", name, "outcome", o, "error", err)
+	slog.Log(ctx, level, "sign-in did not pair the device", "thing", name, "outcome", o, "error", err, "advice", lwa.Explain(err))
 }
 
 // unreachableWait is how long an app should wait before it sends its code again. The

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/restock-dev/restock/internal/tokens"
+	"github.com/restock-dev/restock/pkg/lwa"
 )
 
 // failed counts a device that could not be refreshed. s.mu is held.
@@ -14,7 +15,7 @@ func (s *run) failed(ctx context.Context, thing string, err error) {
 	s.sum.Failed++
 	s.h.count("RefreshFailed", 1, "cause", cause(err))
 	if s.sum.Failed <= maxErrors {
-		slog.WarnContext(ctx, "token was not refreshed", "thing", thing, "error", err)
+		slog.WarnContext(ctx, "token was not refreshed", "thing", thing, "error", err, "advice", lwa.Explain(err))
 		s.errs = append(s.errs, fmt.Errorf("refreshing the token of %s: %w", thing, err))
 	}
 }
