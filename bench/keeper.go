@@ -29,10 +29,12 @@ const (
 	answerToken = `{"access_token":"Atza|bench-%d","refresh_token":"Atzr|bench","token_type":"bearer","expires_in":3600}`
 )
 
-// slowLWA answers every refresh after lwaLatency, and counts.
+// slowLWA answers every refresh after lwaLatency, once it is revoked with a refusal, and
+// counts.
 type slowLWA struct {
 	*httptest.Server
-	calls atomic.Int64
+	calls   atomic.Int64
+	revoked atomic.Bool
 }
 
 func newSlowLWA() *slowLWA {
@@ -42,6 +44,11 @@ func newSlowLWA() *slowLWA {
 		_, _ = io.Copy(io.Discard, r.Body) // only that it came counts
 		time.Sleep(lwaLatency)
 		w.Header().Set("Content-Type", "application/json")
+		if s.revoked.Load() {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"error":"invalid_grant"}`)
+			return
+		}
 		fmt.Fprintf(w, answerToken, n)
 	}))
 	return s
@@ -117,9 +124,8 @@ func fleetOver(ctx context.Context, db *bolt.Store, url string) ([]*tokens.Keepe
 }
 
 func oauth2Round(ctx context.Context, server *slowLWA, s *sample) error {
-	config := &oauth2.Config{ClientID: "bench", ClientSecret: "bench", Endpoint: oauth2.Endpoint{TokenURL: server.URL + "/auth/o2/token", AuthStyle: oauth2.AuthStyleInParams}}
-	expired := &oauth2.Token{RefreshToken: "Atzr|old", Expiry: time.Now().Add(-time.Minute)}
-	shared := oauth2.ReuseTokenSource(expired, config.TokenSource(ctx, expired))
+	expired := oldToken(-time.Minute)
+	shared := oauth2.ReuseTokenSource(expired, configOn(server).TokenSource(ctx, expired))
 	return everyone(s, func(int) error {
 		_, err := shared.Token()
 		return err

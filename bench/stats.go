@@ -32,6 +32,9 @@ type row struct {
 }
 
 func (r row) String() string {
-	return fmt.Sprintf("| %s | %s | %s | %s: %s | %.2f |",
-		r.what, r.unit, r.ours, r.peerName, r.peer, r.ours.median()/r.peer.median())
+	ratio := "–" // of nothing
+	if peer := r.peer.median(); peer != 0 {
+		ratio = fmt.Sprintf("%.2f", r.ours.median()/peer)
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s: %s | %s |", r.what, r.unit, r.ours, r.peerName, r.peer, ratio)
 }
