@@ -1,6 +1,6 @@
 # make run, make test: nothing but Go is needed. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint bench build demo openapi-test
+.PHONY: help run test race lint bench build demo openapi-test interop
 
 GO      ?= go
 TOOL    := $(GO) tool -modfile=tools/go.mod
@@ -29,6 +29,11 @@ openapi-test: build ## ask the API all that docs/openapi.yaml describes (needs P
 	@test -x bin/openapi/bin/schemathesis || python3 -m venv bin/openapi
 	@bin/openapi/bin/pip install -q --disable-pip-version-check -r tools/openapi/requirements.txt
 	bin/openapi/bin/python tools/openapi/run.py bin/restock
+
+interop: ## run strangers' software against the sandbox, and our client against strangers' servers (needs npm and pip)
+	cd interop/node && npm ci --no-audit --no-fund --silent
+	cd interop/python && rm -rf site && python3 -m pip install --quiet --root-user-action ignore --target site --require-hashes --no-deps --only-binary :all: -r requirements.txt
+	cd interop && $(GO) vet ./... && $(GO) test -count=1
 
 lint: ## check format and code
 	$(GO) vet ./...
