@@ -51,7 +51,7 @@ func run(ctx context.Context, rounds int) error {
 	defer os.RemoveAll(b.dir)
 	fmt.Printf("%s, %s/%s, %d CPUs, %d rounds; median [10th–90th percentile]\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rounds)
 	fmt.Println("| what | unit | Restock | beside | ratio |\n|---|---|---|---|---|")
-	for _, m := range []measurement{startUp, startFunctions, oneToken, oneExpiry, warmReplenish, warmDynamo} {
+	for _, m := range []measurement{startUp, startFunctions, oneToken, oneExpiry, warmReplenish, warmDynamo, sandboxTokens} {
 		rows, err := m(ctx, b, rounds)
 		if err != nil {
 			return err
