@@ -60,7 +60,7 @@ func loadConnection(ctx context.Context, host string, batch []byte, answers *ato
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // all that matters of it was read
 	r := bufio.NewReaderSize(conn, 32<<10)
 	for ctx.Err() == nil {
 		if _, err := conn.Write(batch); err != nil {

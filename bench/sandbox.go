@@ -49,7 +49,7 @@ func sandboxTokens(ctx context.Context, b *built, rounds int) ([]row, error) {
 	}
 	defer peer.stop()
 	rate := row{what: "`restock sandbox`: token answers", unit: "1000/s", peerName: mockServer}
-	cost := row{what: "`restock sandbox`: CPU time of a token answer", unit: "µs", peerName: mockServer}
+	cost := row{what: "`restock sandbox`: CPU time of a token answer", unit: "ms", peerName: mockServer}
 	for _, warm := range []*tokenServer{ours, peer} {
 		if _, err := load(ctx, warm.token, warm.form, loadTime/4); err != nil {
 			return nil, err
@@ -82,7 +82,7 @@ func (s *tokenServer) measure(ctx context.Context, rate, cost *sample) error {
 		return errors.Join(err, errors.New("no answers"))
 	}
 	*rate = append(*rate, float64(n)/took.Seconds()/1000)
-	*cost = append(*cost, float64(after-before)/float64(time.Microsecond)/float64(n))
+	*cost = append(*cost, float64(after-before)/float64(time.Millisecond)/float64(n))
 	return nil
 }
 

@@ -96,21 +96,27 @@ func New(o Options) (*Sandbox, error) {
 	if o.Clock == nil {
 		o.Clock = new(lwatest.Clock)
 	}
+	var (
+		keepLWA func([]lwatest.Record) error // nil, where nothing is kept: records cost time
+		keepDRS func([]drstest.Record) error
+	)
 	if o.Keep == nil {
 		o.Keep = nowhere{}
+	} else {
+		keepLWA = func(r []lwatest.Record) error { return save(o.Keep, spaceLWA, r) }
+		keepDRS = func(r []drstest.Record) error { return save(o.Keep, spaceDRS, r) }
 	}
 	s := &Sandbox{moved: o.Moved, keep: o.Keep}
 	var err error
 	s.LWA, err = lwatest.New(lwatest.Options{
-		Clock: o.Clock, Clients: append([]lwatest.Client{o.Client}, o.Clients...), Granted: s.granted,
-		Save: func(r []lwatest.Record) error { return save(o.Keep, spaceLWA, r) },
+		Clock: o.Clock, Clients: append([]lwatest.Client{o.Client}, o.Clients...), Granted: s.granted, Save: keepLWA,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the sandbox: %w", err)
 	}
 	s.DRS, err = drstest.New(drstest.Options{
 		Authorize: s.authorize, Deregistered: s.deregistered, Notify: o.Notify, Now: o.Clock.Now, Models: models(),
-		Save: func(r []drstest.Record) error { return save(o.Keep, spaceDRS, r) },
+		Save: keepDRS,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the sandbox: %w", err)

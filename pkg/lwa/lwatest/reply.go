@@ -132,6 +132,12 @@ func (s *Server) route(q *request) reply {
 	}
 }
 
+// Headers of every answer, of which nobody changes the values in place.
+var (
+	noStore = []string{"no-store"}
+	noCache = []string{"no-cache"}
+)
+
 // write sends a reply, with the damage that a fault does to it.
 func (s *Server) write(w http.ResponseWriter, q *request, p reply, f Fault) {
 	body := append(p.html, p.script...)
@@ -141,8 +147,7 @@ func (s *Server) write(w http.ResponseWriter, q *request, p reply, f Fault) {
 	h := w.Header()
 	h.Set("x-amzn-RequestId", q.id)
 	h.Set("Date", q.now.Format(http.TimeFormat)) // the clock's, not the machine's
-	h.Set("Cache-Control", "no-store")
-	h.Set("Pragma", "no-cache")
+	h["Cache-Control"], h["Pragma"] = noStore, noCache
 	s.describe(h, q, p)
 	if f.RetryAfter != "" {
 		h.Set("Retry-After", f.RetryAfter)

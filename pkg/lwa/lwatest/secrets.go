@@ -65,8 +65,14 @@ func newCode() string { return "AN" + rand.Text() }
 func newClientSecret() string { return "amzn1.oa2-cs.v1." + hex.EncodeToString(random(32)) }
 
 func newRequestID() string {
-	b := random(16)
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	b, id := random(16), make([]byte, 0, 36)
+	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
+		if i > 0 {
+			id = append(id, '-')
+		}
+		id = hex.AppendEncode(id, part)
+	}
+	return string(id)
 }
 
 func newGrantID() string { return rand.Text() }

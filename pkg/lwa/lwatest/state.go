@@ -81,9 +81,22 @@ type access struct {
 
 // change is one record that changes: what to save, and how to apply it.
 type change struct {
-	key   string
-	value any // nil: deleted
-	apply func()
+	key    string
+	digest *digest // the rest of the key; nil: key is all of it
+	value  any     // nil: deleted
+	apply  func()
+}
+
+func (c change) record() (Record, error) {
+	r := Record{Key: c.key}
+	if c.digest != nil {
+		r.Key += c.digest.String()
+	}
+	var err error
+	if c.value != nil {
+		r.Value, err = json.Marshal(c.value)
+	}
+	return r, err
 }
 
 // commit saves the changes, if anybody keeps them, and applies them then: an answer
@@ -107,12 +120,9 @@ func (s *Server) save(changes []change) error {
 	}
 	records := make([]Record, 0, len(changes))
 	for _, c := range changes {
-		r := Record{Key: c.key}
-		if c.value != nil {
-			var err error
-			if r.Value, err = json.Marshal(c.value); err != nil {
-				return err
-			}
+		r, err := c.record()
+		if err != nil {
+			return err
 		}
 		records = append(records, r)
 	}

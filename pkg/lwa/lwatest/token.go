@@ -179,7 +179,7 @@ func (g *grant) nextRefresh(q *request) string {
 }
 
 func (s *Server) accessChange(d digest, a access) change {
-	return change{key: keyAccess + d.String(), value: a, apply: func() {
+	return change{key: keyAccess, digest: &d, value: a, apply: func() {
 		s.st.access[d] = a
 		s.st.queue = append(s.st.queue, d)
 	}}
@@ -194,7 +194,7 @@ func (s *Server) oldAccess(now time.Time) []change {
 		if now.Before(s.st.access[d].Expiry.Add(aWhile)) && (i > 0 || len(s.st.queue) < s.maxAccess) {
 			break
 		}
-		drop = append(drop, change{key: keyAccess + d.String(), apply: func() {
+		drop = append(drop, change{key: keyAccess, digest: &d, apply: func() {
 			delete(s.st.access, d)
 			s.st.queue = s.st.queue[1:]
 		}})
