@@ -26,13 +26,15 @@ func (r *running) data() (string, error) {
 type devicesCommand struct {
 	List devicesList `cmd:"" help:"List the devices that are or were paired."`
 	Show devicesShow `cmd:"" help:"Show one device."`
+	Free devicesFree `cmd:"" help:"Free a device from whoever holds it: a squatter, or a customer who has sold it."`
 }
 
 func (c *devicesCommand) Help() string {
 	return `Examples:
 
     restock devices list
-    restock devices show ACME-VAC-1::SN0001 --json`
+    restock devices show ACME-VAC-1::SN0001 --json
+    restock devices free ACME-VAC-1::SN0001 --stack restock`
 }
 
 type devicesList struct{ running }

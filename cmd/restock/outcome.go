@@ -62,6 +62,8 @@ func why(reason string) string {
 		return "the device was deregistered"
 	case store.ReasonByAmazon:
 		return "the device was deregistered at Amazon"
+	case store.ReasonByOperator:
+		return "the device was freed by its maker"
 	}
 	return reason
 }

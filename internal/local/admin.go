@@ -13,6 +13,8 @@ import (
 	"github.com/restock-dev/restock/internal/deadletter"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/metrics"
+	"github.com/restock-dev/restock/internal/ownership"
+	"github.com/restock-dev/restock/internal/thing"
 	"github.com/restock-dev/restock/internal/web"
 )
 
@@ -66,6 +68,7 @@ type administered interface {
 	PutBack(ctx context.Context, queue string, limit int) (deadletter.Done, error)
 	AccessToken(ctx context.Context, thing string) (Access, error)
 	SandboxClient(redirectURL string) (SandboxClient, error)
+	Free(ctx context.Context, thing string) (ownership.Outcome, error)
 }
 
 // adminHandler answers on the admin socket.
@@ -83,6 +86,17 @@ func adminHandler(a administered) http.Handler {
 	}
 	m.Handle("GET /devices", web.Func(devices))
 	m.Handle("GET /devices/{thing}", web.Func(devices))
+	m.Handle("POST /devices/{thing}/free", web.Func(func(w http.ResponseWriter, r *http.Request) error {
+		name := r.PathValue("thing")
+		if _, err := thing.Parse(name); err != nil {
+			return web.New(web.CodeBadField, err.Error())
+		}
+		o, err := a.Free(r.Context(), name)
+		if err != nil {
+			return err
+		}
+		return web.WriteJSON(w, http.StatusOK, o)
+	}))
 	deadLetterRoutes(m, a)
 	accessRoutes(m, a)
 	return web.Wrap(m, web.Options{})

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/restock-dev/restock/internal/ownership"
 	"github.com/restock-dev/restock/internal/web"
 )
 
@@ -40,6 +41,11 @@ type RefusedError struct {
 
 // Error implements error.
 func (e *RefusedError) Error() string { return e.Detail }
+
+// AskFree has the process that owns a data file free a device: see [ownership.Free].
+func AskFree(ctx context.Context, data, thing string) (o ownership.Outcome, err error) {
+	return o, ask(ctx, data, http.MethodPost, "/devices/"+url.PathEscape(thing)+"/free", &o)
+}
 
 // A question is answered at once; a change may take its time on a slow disk.
 const (

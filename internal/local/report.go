@@ -3,8 +3,11 @@ package local
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 
+	"github.com/restock-dev/restock/internal/message"
+	"github.com/restock-dev/restock/internal/ownership"
 	"github.com/restock-dev/restock/internal/store"
 )
 
@@ -56,6 +59,19 @@ func (s *Stack) Devices(ctx context.Context, name string) ([]Device, error) {
 		}
 	}
 	return devices, nil
+}
+
+// Free takes a device from whoever holds it, and tells the device.
+func (s *Stack) Free(ctx context.Context, name string) (ownership.Outcome, error) {
+	o, r, err := ownership.Free(ctx, s.store, name, s.clock.Now())
+	if err != nil || !o.Freed {
+		return o, err
+	}
+	slog.InfoContext(ctx, "device freed by an operator", "thing", name)
+	if err := s.broker.Publish(ctx, name, message.EventRegistration, r.State()); err != nil {
+		slog.WarnContext(ctx, "device was not told that it was freed", "thing", name, "error", err)
+	}
+	return o, nil
 }
 
 func (s *Stack) device(r *store.Registration) Device {

@@ -100,6 +100,7 @@ const (
 	ReasonNoRefreshToken   = "no_refresh_token"  // the hour of a grant without one is over
 	ReasonDeregistered     = "deregistered"      // through our API
 	ReasonByAmazon         = "deregistered_at_amazon"
+	ReasonByOperator       = "freed_by_operator" // restock devices free
 )
 
 // Registration is a device tied to a customer's account, with its grant.

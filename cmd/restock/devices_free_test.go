@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"github.com/restock-dev/restock/internal/mototest"
+	"github.com/restock-dev/restock/internal/ownership"
+	"github.com/restock-dev/restock/internal/seal"
+	"github.com/restock-dev/restock/internal/store"
+	"github.com/restock-dev/restock/internal/store/dynamo"
+)
+
+func TestDevicesFree(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	const thing = "ACME-VAC-1::SN0001"
+	data := []string{"--data", u.data}
+	free := func() (o ownership.Outcome) {
+		t.Helper()
+		r := restock(t, nil, append([]string{"devices", "free", thing, "--yes", "--json"}, data...)...)
+		if err := json.Unmarshal([]byte(r.out), &o); err != nil || r.code != 0 {
+			t.Fatalf("devices free: %+v", r)
+		}
+		return o
+	}
+	if o := free(); o.Freed || o.Was != store.NotRegistered {
+		t.Errorf("freeing what nobody has: %+v", o)
+	}
+	api := newAPI(u.Addresses.HTTP)
+	started, err := api.startPairing(t.Context(), "ACME-VAC-1", "SN0001", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBrowser()
+	p, err := b.open(t.Context(), started.URL)
+	if err == nil {
+		p, err = b.follow(t.Context(), p, "login")
+	}
+	if err == nil {
+		p, err = b.submit(t.Context(), p, "decision", "allow")
+	}
+	if err != nil || p.status != 200 {
+		t.Fatalf("pairing: %v, %+v", err, p)
+	}
+	if _, err := api.registration(t.Context(), started.DeviceKey); err != nil {
+		t.Fatal(err)
+	}
+	restock(t, nil, append([]string{"devices", "free", thing}, data...)...).sentence(t, exitUsage, "--yes")
+	if o := free(); !o.Freed || o.Was != store.Active || !o.HadKey || !o.Grant {
+		t.Errorf("freeing: %+v", o)
+	}
+	var refused *problem
+	if _, err := api.registration(t.Context(), started.DeviceKey); !errors.As(err, &refused) || refused.Code != "unauthorized" {
+		t.Errorf("the key of a freed device: %v", err)
+	}
+	if r := restock(t, nil, append([]string{"devices", "show", thing}, data...)...); !strings.Contains(r.out, "freed by its maker") {
+		t.Errorf("devices show: %+v", r)
+	}
+	text := restock(t, nil, append([]string{"devices", "free", thing, "-y"}, data...)...)
+	if text.code != 0 || !strings.Contains(text.out, "was free before") {
+		t.Errorf("freeing again: %+v", text)
+	}
+	u.pair(t, "ACME-VAC-1", "SN0001")
+	restock(t, nil, append([]string{"devices", "free", "vacuum", "-y"}, data...)...).sentence(t, exitUsage, "::")
+}
+
+func TestDevicesFreeStack(t *testing.T) {
+	environ := mototest.Environ(t)
+	stack := mototest.Deploy(t, environ)
+	s := &dynamo.Store{Client: dynamodb.NewFromConfig(stack.AWS()), Table: mustFind(t, stack.Resource, "DeviceTable")}
+	ring, err := seal.LoadFile(filepath.Join(t.TempDir(), "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keepSealed(t, s, ring)
+	r := restock(t, environ, onStack("devices", "free", "ACME-VAC-1::SN0001", "--yes")...)
+	if r.code != 0 || !strings.Contains(r.out, "is free; it was active") || !strings.Contains(r.out, "Amazon was not told") {
+		t.Errorf("devices free: %+v", r)
+	}
+	left := &store.Registration{Thing: "ACME-VAC-1::SN0001"}
+	if err := s.Get(t.Context(), left); err != nil || left.Status != store.Deregistered || left.RefreshToken != "" || left.KeyHash != "" {
+		t.Errorf("the registration is %+v, %v", left, err)
+	}
+	if r := restock(t, environ, onStack("devices", "free", "ACME-VAC-1::SN0002", "--yes")...); r.code != 0 || !strings.Contains(r.out, "never been paired") {
+		t.Errorf("devices free of none: %+v", r)
+	}
+}
