@@ -25,18 +25,19 @@ const (
 )
 
 type commands struct {
-	Up      upCommand      `cmd:"" help:"Run Restock on this machine, with a sandbox in place of Amazon."`
-	Device  deviceCommand  `cmd:"" help:"Be a device in this terminal: pair, then press its button with Enter."`
-	Press   pressCommand   `cmd:"" help:"Press a device's button once, over MQTT."`
-	Demo    demoCommand    `cmd:"" help:"Play the whole story without a person, and print it."`
-	Sandbox sandboxCommand `cmd:"" help:"Run the sandbox alone, for the tests of other software."`
-	Login   loginCommand   `cmd:"" help:"Sign in with Amazon from this terminal."`
-	Token   tokenCommand   `cmd:"" help:"Print a valid access token, for scripts."`
-	Devices devicesCommand `cmd:"" help:"Look at the devices of a running restock up."`
-	Status  statusCommand  `cmd:"" help:"Say how a running restock up is doing."`
-	Redrive redriveCommand `cmd:"" help:"Put back messages that were given up, of a stack or of a restock up."`
-	Keys    keysCommand    `cmd:"" help:"Look at, rotate and tidy the key ring that seals tokens."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Up        upCommand        `cmd:"" help:"Run Restock on this machine, with a sandbox in place of Amazon."`
+	Device    deviceCommand    `cmd:"" help:"Be a device in this terminal: pair, then press its button with Enter."`
+	Press     pressCommand     `cmd:"" help:"Press a device's button once, over MQTT."`
+	Demo      demoCommand      `cmd:"" help:"Play the whole story without a person, and print it."`
+	Sandbox   sandboxCommand   `cmd:"" help:"Run the sandbox alone, for the tests of other software."`
+	Login     loginCommand     `cmd:"" help:"Sign in with Amazon from this terminal."`
+	Token     tokenCommand     `cmd:"" help:"Print a valid access token, for scripts."`
+	Devices   devicesCommand   `cmd:"" help:"Look at the devices of a running restock up."`
+	Status    statusCommand    `cmd:"" help:"Say how a running restock up is doing."`
+	Redrive   redriveCommand   `cmd:"" help:"Put back messages that were given up, of a stack or of a restock up."`
+	Keys      keysCommand      `cmd:"" help:"Look at, rotate and tidy the key ring that seals tokens."`
+	Provision provisionCommand `cmd:"" help:"Make a device known to AWS IoT Core, for a deployed stack."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
 const description = `Ties Amazon Dash Replenishment devices to their customers, keeps their tokens fresh, and places

@@ -87,6 +87,7 @@ func Deploy(t *testing.T, environ []string) *deployed.Stack {
 	client := cloudformation.New(cloudformation.Options{Region: region, BaseEndpoint: endpoint(), Credentials: keys})
 	text, secrets := template(t)
 	makeSecrets(ctx, t, secrets)
+	makePolicy(ctx, t)
 	_, err := client.CreateStack(ctx, &cloudformation.CreateStackInput{
 		StackName: aws.String(Stack), TemplateBody: &text, Capabilities: []types.Capability{types.CapabilityCapabilityIam},
 	})

@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iot"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"gopkg.in/yaml.v3"
 )
 
 // known are the types of resources that moto makes as CloudFormation does.
-var known = []string{"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::IoT::Policy", "AWS::SNS::Topic"}
+var known = []string{"AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::SNS::Topic"}
 
 // secret is what CloudFormation generates a secret from.
 type secret struct {
@@ -23,8 +24,8 @@ type secret struct {
 }
 
 // template is template.yaml with what is known, and the outputs that speak of nothing else.
-// moto's CloudFormation knows no secrets: in place of one that is generated stands a
-// parameter of the Systems Manager, whose physical ID is the secret's name, too.
+// moto's CloudFormation knows no secrets and no IoT rules, and no physical ID of an IoT
+// policy: in place of each stands something that has its name as physical ID.
 func template(t *testing.T) (text string, secrets map[string]secret) {
 	t.Helper()
 	var doc yaml.Node
@@ -41,10 +42,15 @@ func template(t *testing.T) (text string, secrets map[string]secret) {
 				t.Fatal(err)
 			}
 			secrets[Stack+"-"+name] = s
-			stand := map[string]any{"Type": "AWS::SSM::Parameter", "Properties": map[string]string{"Name": Stack + "-" + name, "Type": "String", "Value": "-"}}
-			if err := r.Encode(stand); err != nil {
-				t.Fatal(err)
-			}
+			standIn(t, r, &yaml.Node{Kind: yaml.ScalarNode, Value: Stack + "-" + name})
+			return true
+		}
+		switch child(r, "Type").Value {
+		case "AWS::IoT::TopicRule":
+			standIn(t, r, child(child(r, "Properties"), "RuleName"))
+			return true
+		case "AWS::IoT::Policy":
+			standIn(t, r, &yaml.Node{Kind: yaml.ScalarNode, Value: Stack + "-" + name})
 			return true
 		}
 		ok := slices.Contains(known, child(r, "Type").Value) && child(r, "Condition") == nil
@@ -68,6 +74,15 @@ func template(t *testing.T) (text string, secrets map[string]secret) {
 	return string(out), secrets
 }
 
+// standIn makes a parameter of the Systems Manager of r, whose physical ID is a name.
+func standIn(t *testing.T, r, name *yaml.Node) {
+	t.Helper()
+	stand := map[string]any{"Type": "AWS::SSM::Parameter", "Properties": map[string]any{"Name": name, "Type": "String", "Value": "-"}}
+	if err := r.Encode(stand); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // makeSecrets makes secrets as CloudFormation generates them.
 func makeSecrets(ctx context.Context, t *testing.T, all map[string]secret) {
 	t.Helper()
@@ -83,6 +98,18 @@ func makeSecrets(ctx context.Context, t *testing.T, all map[string]secret) {
 		if _, err := c.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: &text}); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// makePolicy makes the policy of the devices, which here allows nothing.
+func makePolicy(ctx context.Context, t *testing.T) {
+	t.Helper()
+	c := iot.New(iot.Options{Region: region, BaseEndpoint: endpoint(), Credentials: keys})
+	_, err := c.CreatePolicy(ctx, &iot.CreatePolicyInput{
+		PolicyName: aws.String(Stack + "-DevicePolicy"), PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[]}`),
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
