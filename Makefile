@@ -1,6 +1,6 @@
 # make run, make test: nothing but Go is needed. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint bench build demo openapi-test interop
+.PHONY: help run test race lint bench build demo openapi-test interop sam-up sam-test
 
 GO      ?= go
 TOOL    := $(GO) tool -modfile=tools/go.mod
@@ -39,6 +39,22 @@ lint: ## check format and code
 	$(GO) vet ./...
 	$(TOOL) golangci-lint run
 	$(TOOL) golangci-lint fmt --diff
+
+# The SAM CLI has its own Python, where nobody can look for it; the translator gets one here.
+TRANSLATOR := bin/translator/installed
+
+$(TRANSLATOR): samtest/requirements.txt
+	python3 -m venv bin/translator
+	bin/translator/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+sam-up: $(TRANSLATOR) ## build with SAM and serve on this machine, in Docker (PORT=3000)
+	@$(GO) build -o bin/sam-up ./samtest/up
+	@exec bin/sam-up -python $(CURDIR)/bin/translator/bin/python -port $(or $(PORT),3000)
+
+sam-test: $(TRANSLATOR) ## run what SAM builds in Docker: every event, the API in a browser, the wiring
+	$(GO) test -tags sam -count=1 -timeout 40m ./samtest -args -python $(CURDIR)/bin/translator/bin/python
+	$(GO) test -tags sam -count=1 -timeout 10m ./e2e -run '^TestSAM$$' -args -python $(CURDIR)/bin/translator/bin/python
 
 bench: ## measure; see bench/README.md
 	$(GO) run ./bench

@@ -121,7 +121,7 @@ func (w *onAWS) Invoke(t *testing.T, event []byte) *Outcome {
 		if c.Status != http.StatusOK {
 			continue
 		}
-		if err := o.heard(&c, w.retry); err != nil {
+		if err := o.Heard(&c, w.retry); err != nil {
 			t.Errorf("%v: %v", c, err)
 		}
 	}
@@ -129,8 +129,8 @@ func (w *onAWS) Invoke(t *testing.T, event []byte) *Outcome {
 	return o
 }
 
-// heard notes what a call of AWS says to others.
-func (o *Outcome) heard(c *awsproxy.Call, retry string) error {
+// Heard notes what a call of AWS says to others; retry is the ARN of the retry queue.
+func (o *Outcome) Heard(c *awsproxy.Call, retry string) error {
 	var in struct {
 		MessageBody string
 		Entries     []struct{ MessageBody, Detail string }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/restock-dev/restock/internal/sandbox"
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
@@ -55,6 +56,11 @@ func (a *Amazon) Heal(ctx context.Context) error {
 	return do(ctx, http.MethodDelete, a.URL+"/sandbox/faults", nil, nil)
 }
 
+// Step takes an order a step further: ship, deliver, cancel or resolve.
+func (a *Amazon) Step(ctx context.Context, order, step string) error {
+	return a.post(ctx, "/sandbox/orders/"+url.PathEscape(order)+"/"+step, nil)
+}
+
 // Advance moves the sandbox's clock on, by a duration such as "24h".
 func (a *Amazon) Advance(ctx context.Context, by string) error {
 	return a.post(ctx, "/sandbox/clock", map[string]string{"advance": by})
@@ -85,7 +91,7 @@ func (a *Amazon) post(ctx context.Context, path string, in any) error {
 }
 
 // do calls a service of the stack with JSON.
-func do(ctx context.Context, method, url string, in, out any) error {
+func do(ctx context.Context, method, address string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)
@@ -94,7 +100,7 @@ func do(ctx context.Context, method, url string, in, out any) error {
 		}
 		body = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, url, body)
+	req, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
 		return err
 	}
@@ -109,7 +115,7 @@ func do(ctx context.Context, method, url string, in, out any) error {
 	case err != nil:
 		return err
 	case res.StatusCode/100 != 2:
-		return fmt.Errorf("%s %s: %s: %s", method, url, res.Status, bytes.TrimSpace(text))
+		return fmt.Errorf("%s %s: %s: %s", method, address, res.Status, bytes.TrimSpace(text))
 	case out == nil:
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // Options are where a host is made.
@@ -34,10 +35,10 @@ type Options struct {
 
 // Host is what the stacks of a run share. Make one with [Start], and Close it.
 type Host struct {
-	options    Options
-	dir        string // of this run
-	network    string
-	containers []string
+	options Options
+	dir     string // of this run
+	network string
+	up      bool // there is such a network
 
 	dynamoURL, motoURL string // as this machine reaches them
 }
@@ -64,6 +65,7 @@ func (h *Host) start(ctx context.Context) (err error) {
 	if _, err := command(ctx, nil, "docker", "network", "create", h.network); err != nil {
 		return err
 	}
+	h.up = true
 	h.dynamoURL, err = h.container(ctx, "dynamodb", "8000", dynamoImage, "-jar", "DynamoDBLocal.jar", "-sharedDb", "-inMemory")
 	if err != nil {
 		return err
@@ -109,15 +111,20 @@ func (h *Host) say(format string, args ...any) {
 	}
 }
 
-// Close takes down all that was started, also the stacks.
+// Close takes down all that was started, also the stacks, and containers of functions
+// that SAM has left.
 func (h *Host) Close() error {
 	ctx := context.Background() // that of the run may have ended
-	var errs []error
-	if len(h.containers) > 0 {
-		_, err := command(ctx, nil, "docker", append([]string{"rm", "-f", "-v"}, h.containers...)...)
+	errs := []error{os.RemoveAll(h.dir)}
+	if left, err := command(ctx, nil, "docker", "ps", "-aq", "--filter", "network="+h.network); err != nil {
 		errs = append(errs, err)
-		_, err = command(ctx, nil, "docker", "network", "rm", h.network)
+	} else if ids := strings.Fields(left); len(ids) > 0 {
+		_, err := command(ctx, nil, "docker", append([]string{"rm", "-f", "-v"}, ids...)...)
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, os.RemoveAll(h.dir))...)
+	if h.up {
+		_, err := command(ctx, nil, "docker", "network", "rm", h.network)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -45,13 +46,14 @@ func (h *Host) Deploy(ctx context.Context, name string, parameters map[string]st
 	s := &Stack{Name: name, host: h, parameters: map[string]string{
 		"Architecture": architecture(), "LwaApiUrl": "http://amazon-" + name + ":8080", "DrsUrl": "http://amazon-" + name + ":8080",
 	}}
-	maps.Copy(s.parameters, parameters)
-	s.client = Client{ID: parameters["LwaClientId"], Secret: parameters["LwaClientSecret"], RedirectURLs: redirectURLs}
-	if own := parameters["RedirectUrl"]; own != "" {
-		s.client.RedirectURLs = append([]string{own}, redirectURLs...)
-	}
+	s.client = Client{RedirectURLs: redirectURLs}
 	h.say("deploying %s", name)
-	for _, step := range []func(context.Context) error{s.translate, s.start, s.create, s.environ, s.Reset} {
+	if err := s.start(ctx); err != nil {
+		return nil, fmt.Errorf("deploying %s: %w", name, err)
+	}
+	s.parameters["LwaAuthorizeUrl"] = s.Amazon.URL + "/ap/oa" // a browser's, on this machine
+	maps.Copy(s.parameters, parameters)
+	for _, step := range []func(context.Context) error{s.translate, s.create, s.environ, s.register, s.Reset} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("deploying %s: %w", name, err)
 		}
@@ -127,8 +129,19 @@ func (s *Stack) environ(context.Context) error {
 		}
 	}
 	if len(s.Environ) == 0 {
-		return fmt.Errorf("the template has no functions")
+		return errors.New("the template has no functions")
 	}
+	return nil
+}
+
+// register has Login with Amazon know the client that the functions are.
+func (s *Stack) register(context.Context) error {
+	s.client.ID, s.client.Secret = fmt.Sprint(s.Resolver.Values["LwaClientId"]), fmt.Sprint(s.Resolver.Values["LwaClientSecret"])
+	own := s.Environ["CallbackFunction"]["RESTOCK_REDIRECT_URL"]
+	if own == "" {
+		return errors.New("CallbackFunction has no RESTOCK_REDIRECT_URL")
+	}
+	s.client.RedirectURLs = append([]string{own}, s.client.RedirectURLs...)
 	return nil
 }
 
@@ -150,10 +163,20 @@ func (s *Stack) Reset(ctx context.Context) error {
 	return s.Proxy.Clear(ctx)
 }
 
+// DynamoDBURL is where this machine reaches DynamoDB Local.
+func (s *Stack) DynamoDBURL() string { return s.host.dynamoURL }
+
 // Ref returns what Ref gives for a resource, such as a queue's URL; "" for one that is
 // not known.
 func (s *Stack) Ref(resource string) string {
 	value, _ := s.Resolver.Attributes[resource][""].(string)
+	return value
+}
+
+// ARN returns the ARN of a resource that is made by its own name; "" for one that is not
+// known.
+func (s *Stack) ARN(resource string) string {
+	value, _ := s.Resolver.Attributes[resource]["Arn"].(string)
 	return value
 }
 
