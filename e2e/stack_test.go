@@ -41,13 +41,17 @@ type stack struct {
 	Pages   string `json:"http"`
 	MQTT    string `json:"mqtt"`
 	Sandbox string `json:"sandbox"`
+
+	data string // the data file
 }
 
-// startUp starts restock up on free ports, with data of its own.
-func startUp(t *testing.T) *stack {
+// startUp starts restock up on free ports, with data of its own and further flags.
+func startUp(t *testing.T, flags ...string) *stack {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, "up", "--json", "--data", filepath.Join(t.TempDir(), "restock.db"),
-		"--http", "localhost:0", "--mqtt", "localhost:0", "--sandbox", "localhost:0")
+	data := filepath.Join(t.TempDir(), "restock.db")
+	cmd := exec.CommandContext(t.Context(), binary, append([]string{
+		"up", "--json", "--data", data, "--http", "localhost:0", "--mqtt", "localhost:0", "--sandbox", "localhost:0",
+	}, flags...)...)
 	var log strings.Builder
 	cmd.Stderr = &log
 	out, err := cmd.StdoutPipe()
@@ -74,6 +78,7 @@ func startUp(t *testing.T) *stack {
 		t.Fatalf("restock up printed %q, %v, want its addresses", line, err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, lines) }() // so that it never waits for us
+	ready.Addresses.data = data
 	return &ready.Addresses
 }
 

@@ -72,8 +72,9 @@ func stateless() *page {
 		Links: []link{{Href: "./", Label: "Connect here instead"}},
 		Maker: []string{
 			"Amazon's answer came without a state, so it can't be told which device it is for. Its code was not used.",
-			"Before you send the customer to Amazon, call POST /v1/authorizations with device_model and serial. " +
-				"Then pass the state of the answer on: as options.state of amazon.Login.authorize, or in the URL as it stands in authorize_url.",
+			"Before you send the customer to Amazon, call POST /v1/authorizations with device_model and serial, and send the state of its answer along.",
+			`With Amazon's SDK for JavaScript: add "pkce": false to the call, since the SDK can't send its challenge, and set options.state of ` +
+				"amazon.Login.authorize to the state. In any other way: open authorize_url as it stands.",
 		},
 	}
 }
