@@ -3,6 +3,7 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -222,10 +223,14 @@ func (b *browser) hides(secret string) {
 }
 
 // look checks what makes a page good to use, and keeps a picture of it where
-// RESTOCK_SCREENSHOTS names a folder.
-func (b *browser) look(name string) {
+// RESTOCK_SCREENSHOTS names a folder. Of other files the page may load those that are given.
+func (b *browser) look(name string, files ...string) {
 	b.t.Helper()
-	for _, fault := range run(b, "looking at "+name, chromedp.Evaluate[[]string](pageFaults)) {
+	allowed, err := json.Marshal(append([]string{"data:"}, files...))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, fault := range run(b, "looking at "+name, chromedp.Evaluate[[]string](pageFaults+"("+string(allowed)+")")) {
 		b.t.Errorf("%s: %s", name, fault)
 	}
 	folder := os.Getenv("RESTOCK_SCREENSHOTS")
@@ -243,7 +248,7 @@ func (b *browser) look(name string) {
 
 // pageFaults returns what a customer with a phone, a keyboard or a screen reader would
 // stumble over.
-const pageFaults = `(() => {
+const pageFaults = `(allowed => {
 	const faults = [];
 	const root = document.documentElement;
 	if (!root.lang) faults.push("no language");
@@ -252,7 +257,7 @@ const pageFaults = `(() => {
 	if (!document.querySelector("main")) faults.push("no main landmark");
 	if (root.scrollWidth > root.clientWidth) faults.push("wider than the window: " + root.scrollWidth + " over " + root.clientWidth);
 	for (const r of performance.getEntriesByType("resource"))
-		if (!r.name.startsWith("data:")) faults.push("loads " + r.name);
+		if (!allowed.some(a => r.name.startsWith(a))) faults.push("loads " + r.name);
 	for (const i of document.querySelectorAll("input:not([type=hidden]), select"))
 		if (!i.labels || !i.labels.length) faults.push("no label: " + i.name);
 	for (const i of document.querySelectorAll("img, svg"))
@@ -280,4 +285,4 @@ const pageFaults = `(() => {
 		if (ratio < 4.5) faults.push("contrast " + ratio.toFixed(1) + ": " + e.innerText.slice(0, 40));
 	}
 	return faults;
-})()`
+})`
