@@ -128,7 +128,9 @@ func call(t *testing.T, method, to, key, body string, v any) {
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
-	openapitest.Check(t, req, []byte(body), res.StatusCode, res.Header, text)
+	if !strings.HasPrefix(req.URL.Path, "/sandbox/") {
+		openapitest.Check(t, req, []byte(body), res.StatusCode, res.Header, text)
+	}
 	if err != nil || res.StatusCode/100 != 2 || json.Unmarshal(text, v) != nil {
 		t.Fatalf("%s %s = %s %s, %v", method, req.URL.Path, res.Status, text, err)
 	}

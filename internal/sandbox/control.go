@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,6 +28,7 @@ func (s *Sandbox) control() *web.Mux {
 	m.Handle("POST /sandbox/subscribe", body(s.subscribe))
 	m.Handle("POST /sandbox/orders/{id}/{step}", answer(s.order))
 	m.Handle("POST /sandbox/customers", body(s.addCustomer))
+	m.Handle("POST /sandbox/clients", body(s.addClient))
 	m.Handle("GET /sandbox/faults", answer(func(*http.Request) (any, error) { return s.faults(), nil }))
 	m.Handle("POST /sandbox/faults", body(s.addFaults))
 	m.Handle("DELETE /sandbox/faults", answer(s.clearFaults))
@@ -169,6 +171,22 @@ func (s *Sandbox) step(id, step string) error {
 
 func (s *Sandbox) addCustomer(c lwatest.Customer) (any, error) {
 	return c, s.LWA.AddCustomer(c)
+}
+
+// publicClient is a client without a secret, as Amazon's console has it: of an app.
+type publicClient struct {
+	ID           string   `json:"client_id"`
+	Name         string   `json:"name"`
+	RedirectURLs []string `json:"redirect_urls"`
+	Origins      []string `json:"origins"`
+}
+
+func (s *Sandbox) addClient(c publicClient) (any, error) {
+	if slices.Contains(s.confidential, c.ID) {
+		return nil, web.BadField("client_id", "this client has a secret; it is registered by whoever starts the sandbox")
+	}
+	err := s.LWA.AddClient(lwatest.Client{ID: c.ID, Name: c.Name, RedirectURLs: c.RedirectURLs, Origins: c.Origins})
+	return c, err
 }
 
 // Journal is what was asked lately.

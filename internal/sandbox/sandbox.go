@@ -13,6 +13,8 @@
 //	POST /sandbox/subscribe {"thing":…,"slot":…,"subscribed":true}
 //	POST /sandbox/orders/{id}/{step}              ship, deliver, cancel or resolve
 //	POST /sandbox/customers {"user_id":…,…}       adds a customer
+//	POST /sandbox/clients {"client_id":…,"redirect_urls":[…]}
+//	                                              registers an app's client, which has no secret; with "origins", a page's
 //	GET, POST, DELETE /sandbox/faults             {"lwa":[…],"drs":[…]}: [lwatest.Fault], [drstest.Fault]
 //	GET, POST /sandbox/switches                   {"lwa":{…},"drs":{…},"consent_moves":false}: those that are given are set
 //	GET  /sandbox/calls                           how often what was asked, since the process started
@@ -73,8 +75,9 @@ type Sandbox struct {
 	LWA *lwatest.Server
 	DRS *drstest.Server
 
-	moved func()
-	keep  Keep
+	confidential []string // IDs of those clients in Options that have a secret
+	moved        func()
+	keep         Keep
 	// consentMoves is the switch of that name.
 	consentMoves atomic.Bool
 }
@@ -107,9 +110,15 @@ func New(o Options) (*Sandbox, error) {
 		keepDRS = func(r []drstest.Record) error { return save(o.Keep, spaceDRS, r) }
 	}
 	s := &Sandbox{moved: o.Moved, keep: o.Keep}
+	clients := append([]lwatest.Client{o.Client}, o.Clients...)
+	for _, c := range clients {
+		if !c.Secret.IsZero() {
+			s.confidential = append(s.confidential, c.ID)
+		}
+	}
 	var err error
 	s.LWA, err = lwatest.New(lwatest.Options{
-		Clock: o.Clock, Clients: append([]lwatest.Client{o.Client}, o.Clients...), Granted: s.granted, Save: keepLWA,
+		Clock: o.Clock, Clients: clients, Granted: s.granted, Save: keepLWA,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making the sandbox: %w", err)

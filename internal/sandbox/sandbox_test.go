@@ -571,8 +571,38 @@ func TestPageEscapes(t *testing.T) {
 	}
 }
 
+// An app's client is registered as in Amazon's console; one with a secret can't be taken over.
+func TestClients(t *testing.T) {
+	w := open(t, new(memory))
+	const app = `{"client_id":"amzn1.application-oa2-client.app","redirect_urls":["amzn://com.example.app"]}`
+	if status := w.call(t, "POST", "/sandbox/clients", app, nil); status != 200 {
+		t.Fatalf("registering an app = %d", status)
+	}
+	page, err := (&lwa.Client{
+		ClientID: "amzn1.application-oa2-client.app", RedirectURL: "amzn://com.example.app", Endpoint: w.lwa.Endpoint,
+	}).AuthCodeURL(lwa.AuthRequest{State: "s", Scopes: []string{"profile"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := w.LWA.Visit(page, lwatest.Visitor{}); err != nil || back.Query().Get("code") == "" {
+		t.Errorf("signing in with the app = %v, %v", back, err)
+	}
+	var p struct{ Code, Field string }
+	for _, body := range []string{
+		`{"client_id":"` + w.lwa.ClientID + `","redirect_urls":["https://elsewhere.example/"]}`,
+		`{"client_id":"amzn1.application-oa2-client.app"}`,
+		`{"client_id":"amzn1.application-oa2-client.app","redirect_urls":["http://elsewhere.example/"]}`,
+		`{"client_id":"amzn1.application-oa2-client.app","redirect_urls":["https://a.example/"],"origins":["a.example"]}`,
+	} {
+		if status := w.call(t, "POST", "/sandbox/clients", body, &p); status != 400 || p.Code != "bad_field" {
+			t.Errorf("%s = %d %+v, want a refusal", body, status, p)
+		}
+	}
+	w.pair(t) // the stack's own client is as it was
+}
+
 func FuzzControl(f *testing.F) {
-	for _, path := range []string{"clock", "withdraw", "deregister", "subscribe", "customers", "faults", "switches", "do", "orders/x/ship"} {
+	for _, path := range []string{"clock", "withdraw", "deregister", "subscribe", "customers", "clients", "faults", "switches", "do", "orders/x/ship"} {
 		f.Add(path, []byte(`{"advance":"1h","thing":"A::1","slot":"x","subscribed":true,"lwa":[],"drs":[]}`))
 		f.Add(path, []byte(`do=clock&advance=1h`))
 	}
