@@ -54,6 +54,9 @@ func TestBadMessage(t *testing.T) {
 				if got := w.counted("MessageRefused", "action", "replenish", "reason", "payload"); got != 1 {
 					t.Errorf("counted %v refusals, want 1", got)
 				}
+				if malformed, failed := w.counted("Press", "outcome", "malformed"), w.counted("Press", "outcome", "failed"); malformed != 1 || failed != 0 {
+					t.Errorf("counted %v presses as malformed and %v as failed, want 1 and 0: an alarm looks at the latter", malformed, failed)
+				}
 			})
 		})
 	}

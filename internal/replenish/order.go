@@ -101,9 +101,18 @@ func replay(r message.Result) message.Result {
 	return r
 }
 
+// counted is the outcome that a press is counted under. One that failed because the device
+// sent what can't be right is kept apart: no alarm should depend on what a device makes up.
+func counted(r message.Result) string {
+	if r.DetailCode == CodeBadMessage || r.DetailCode == CodeIDReused {
+		return "malformed"
+	}
+	return string(r.Outcome)
+}
+
 // log writes the one line of a press.
 func (h *Handler) log(ctx context.Context, by string, r message.Result, cause error) {
-	h.count("Press", "outcome", string(r.Outcome), "by", by)
+	h.count("Press", "outcome", counted(r), "by", by)
 	if r.Replayed {
 		h.count("PressReplayed", "by", by)
 	}

@@ -47,7 +47,8 @@
 //
 // # Counts
 //
-//	Press              outcome, by (mqtt, https, queue)   every press that was answered or put off
+//	Press              outcome, by (mqtt, https, queue)   every press that was answered or put off; malformed is one
+//	                                                      that failed with BAD_MESSAGE or ID_REUSED
 //	PressReplayed      by                                 duplicates that got the first result
 //	OutcomeUnknown                                        calls to DRS whose answer got lost
 //	UnknownDetailCode                                     200 with a detail code that isn't known
