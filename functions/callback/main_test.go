@@ -13,6 +13,10 @@ func TestEvents(t *testing.T) {
 	eventtest.Run(t, "callback", function)
 }
 
+func TestMetrics(t *testing.T) {
+	eventtest.Metrics(t, "callback", function, eventtest.Spoiled{Event: "callback-ok", Spoil: eventtest.WrongSecret})
+}
+
 // A login takes the client ID, a sealed verifier and one write.
 func TestStart(t *testing.T) {
 	aws := eventtest.NewAWS(t)

@@ -15,6 +15,10 @@ func TestEvents(t *testing.T) {
 	eventtest.Run(t, "notify", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil })
 }
 
+func TestMetrics(t *testing.T) {
+	eventtest.Metrics(t, "notify", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil })
+}
+
 // A notification is looked up, and its device.
 func TestStart(t *testing.T) {
 	aws := eventtest.NewAWS(t)

@@ -15,6 +15,14 @@ func TestEvents(t *testing.T) {
 	eventtest.Run(t, "refresh", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil })
 }
 
+func TestMetrics(t *testing.T) {
+	eventtest.Metrics(t, "refresh", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil },
+		eventtest.Spoiled{Event: "refresh-queue-ok", Spoil: eventtest.WrongSecret},
+		eventtest.Spoiled{Event: "refresh-queue-ok", Spoil: eventtest.OtherKeys},
+		eventtest.Spoiled{Event: "refresh-queue-ok", Spoil: eventtest.Answer("lwa.invalid", 400, `{"error":"brand_new_error"}`)},
+	)
+}
+
 // Each shard of the index is asked once; nothing is due, so nothing is sent.
 func TestStart(t *testing.T) {
 	aws := eventtest.NewAWS(t)

@@ -15,6 +15,18 @@ func TestEvents(t *testing.T) {
 	eventtest.Run(t, "replenish", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil })
 }
 
+func TestMetrics(t *testing.T) {
+	refused := eventtest.Answer("drs.invalid", 400, `{"message":"no"}`)
+	eventtest.Metrics(t, "replenish", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil },
+		eventtest.Spoiled{Event: "replenish-ok", Spoil: refused},
+		eventtest.Spoiled{Event: "replenish-https-ok", Spoil: refused},
+		eventtest.Spoiled{Event: "replenish-queue-ok", Spoil: refused},
+		eventtest.Spoiled{Event: "replenish-ok", Spoil: eventtest.Answer("drs.invalid", 200, `{"detailCode":"BRAND_NEW","eventInstanceId":"amzn1.x"}`)},
+		eventtest.Spoiled{Event: "replenish-stale-token", Spoil: eventtest.WrongSecret},
+		eventtest.Spoiled{Event: "replenish-stale-token", Spoil: eventtest.OtherKeys},
+	)
+}
+
 // A press costs three round trips, and no secret: claim and registration, then (here
 // without DRS, as the device is not registered) result and message.
 func TestStart(t *testing.T) {
