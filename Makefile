@@ -1,6 +1,6 @@
 # make run, make test: nothing but Go is needed. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help run test race lint bench build demo openapi-test interop sam-up sam-test
+.PHONY: help run test race lint bench build demo openapi-test interop sam-build sam-up sam-test
 
 GO      ?= go
 TOOL    := $(GO) tool -modfile=tools/go.mod
@@ -58,3 +58,6 @@ sam-test: $(TRANSLATOR) ## run what SAM builds in Docker: every event, the API i
 
 bench: ## measure; see bench/README.md
 	$(GO) run ./bench
+
+sam-build: ## build the functions with the SAM CLI, for arm64 and x86_64, and show their sizes
+	.ci/sam-build
