@@ -26,6 +26,9 @@ func oneToken(ctx context.Context, _ *built, rounds int) ([]row, error) {
 	allocs := row{what: "a token that is there: allocations", unit: "1", peerName: shared}
 	for range rounds {
 		server := newSlowLWA()
+		if _, err := sourceOn(server, -time.Minute).Token(ctx); err != nil { // so that nobody measured has to connect
+			return nil, err
+		}
 		err := expiryRound(ctx, server, &expired, &over)
 		if err == nil {
 			err = revokedRound(ctx, server, &revoked)

@@ -11,6 +11,9 @@ const (
 		"has to be replaced where the program reads it, too."
 	adviceRedirect = "The redirect URL is not the one of the authorization request, or none of the security profile's: send the same URL both times, " +
 		"letter by letter (scheme, port, slash at the end) as under Allowed Return URLs in its Web Settings."
+	adviceHook     = "A new token was fetched, but what has to be told of it, a store for instance, failed: repair that. The token is kept in memory, and handed out once it is taken over."
+	adviceAudience = "The access token was issued to another application, so it proves nothing about who signed in to yours: " +
+		"have the browser, app or device sign in with your own client ID."
 	adviceRenew = "The access token has expired, was revoked or is damaged: get a new one with the refresh token or the client credentials, and send it as it is, " +
 		"neither percent-encoded nor cut."
 )
@@ -76,6 +79,11 @@ var rules = []rule{
 	{phrase: "request is not authorized", advice: adviceRenew + " If a new one is refused as well, attach the security profile to the API (Apps & Services > API Access)."},
 	{phrase: "invalid token", advice: adviceRenew},
 	{phrase: "access to requested resource is denied", advice: "The Selling Partner API refuses this token for this call: get a new one, and check the roles of the application and the seller's authorization."},
+
+	{phrase: "lwa: taking over the new token", advice: adviceHook},
+	{phrase: "lwa: the access token was issued to client", advice: adviceAudience},
+	{phrase: "too many requests", advice: adviceThrottled},
+	{phrase: "quotaexceeded", advice: adviceThrottled},
 
 	{code: InvalidRequest, advice: "A parameter is missing, repeated or malformed: compare the request with Amazon's guide."},
 }

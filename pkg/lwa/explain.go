@@ -1,10 +1,7 @@
 package lwa
 
 import (
-	"context"
-	"crypto/x509"
 	"errors"
-	"net"
 	"strings"
 )
 
@@ -21,14 +18,13 @@ func Explain(err error) string {
 	case errors.As(err, &held):
 		return Explain(held.Err)
 	case errors.As(err, &hook):
-		return "A new token was fetched, but what has to be told of it, a store for instance, failed: repair that. The token is kept in memory, and handed out once it is taken over."
+		return adviceHook
 	case errors.As(err, &answer):
 		return answer.explain()
 	case errors.As(err, &silence):
-		return silence.explain()
+		return silence.why().explain(silence.Op)
 	case errors.As(err, &audience):
-		return "The access token was issued to another application, so it proves nothing about who signed in to yours: " +
-			"have the browser, app or device sign in with your own client ID."
+		return adviceAudience
 	}
 	for _, known := range plain {
 		if errors.Is(err, known.err) {
@@ -98,33 +94,4 @@ type rule struct {
 func (r *rule) fits(e *Error, text string) bool {
 	return (r.op == "" || r.op == e.Op) && (r.code == "" || r.code == e.Code) &&
 		(r.param == "" || r.param == e.Param) && strings.Contains(text, r.phrase)
-}
-
-// explain tells the ways apart in which no answer arrives.
-func (e *TransportError) explain() string {
-	var certificate x509.CertificateInvalidError
-	var dns *net.DNSError
-	switch {
-	case errors.Is(e.Err, context.Canceled):
-		return "The program gave up before an answer came; nothing is known to be wrong."
-	case errors.As(e.Err, &certificate) && certificate.Reason == x509.Expired:
-		return "The certificate of the host is not valid at the time that this machine's clock shows: set the clock."
-	case isCertificate(e.Err):
-		return "The certificate of the host is none that this machine trusts: install the current CA certificates, or those of the proxy between; " +
-			"never switch the check off."
-	case errors.As(e.Err, &dns):
-		return "The name of the host can't be resolved: check the base URL of the API, the DNS settings and the network."
-	case e.Timeout():
-		return again(e, "No answer came in time: check the network and the proxy settings.")
-	case neverSent(e.Err):
-		return "No connection could be made: check the network, the firewall and the proxy settings, then try again."
-	}
-	return again(e, "The connection broke off before an answer came.")
-}
-
-func again(e *TransportError, what string) string {
-	if e.Op == opExchange {
-		return what + " The code may be used up: start the sign-in again."
-	}
-	return what + " Try again."
 }

@@ -24,6 +24,9 @@ func ExplainText(text string) (explanation string, known bool) {
 		text = text[:maxText]
 	}
 	text = strings.ReplaceAll(text, `\"`, `"`) // JSON within a string of a JSON log
+	if explanation = readSilence(text); explanation != "" {
+		return explanation, true
+	}
 	for _, read := range []func(string) *Error{readPrinted, readJSON, readQuery, readWords} {
 		if e := read(text); e != nil {
 			if explanation = e.explainText(); explanation != "" {
@@ -31,8 +34,15 @@ func ExplainText(text string) (explanation string, known bool) {
 			}
 		}
 	}
-	explanation = advise(&Error{}, text)
-	return explanation, explanation != ""
+	if explanation = advise(&Error{}, text); explanation != "" {
+		return explanation, true
+	}
+	for _, known := range plain {
+		if strings.Contains(text, known.err.Error()) {
+			return known.advice, true
+		}
+	}
+	return "", false
 }
 
 func (e *Error) explainText() string {

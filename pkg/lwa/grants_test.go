@@ -260,3 +260,25 @@ func TestAwaitCodePairEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+// Every call goes to the region's own host.
+func TestEveryCallInEveryRegion(t *testing.T) {
+	paths := map[string]string{
+		"exchange": "/auth/o2/token", "refresh": "/auth/o2/token", "client_credentials": "/auth/o2/token", "poll": "/auth/o2/token",
+		"codepair": "/auth/o2/create/codepair", "tokeninfo": "/auth/o2/tokeninfo", "profile": "/user/profile",
+	}
+	for region, host := range map[lwa.Region]string{lwa.NA: "api.amazon.com", lwa.EU: "api.amazon.co.uk", lwa.FE: "api.amazon.co.jp"} {
+		for op, call := range calls {
+			c := clientOn(func(r *http.Request) (*http.Response, error) {
+				if r.URL.String() != "https://"+host+paths[op] {
+					t.Errorf("%s in %s: %s", op, region, r.URL)
+				}
+				return response(r, 503, nil, strings.NewReader("")), nil
+			})
+			c.Endpoint = region.Endpoint()
+			if e := wantError(t, call(t, c)); e.Op != op {
+				t.Errorf("Op = %s, want %s", e.Op, op)
+			}
+		}
+	}
+}

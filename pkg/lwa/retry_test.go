@@ -25,15 +25,15 @@ func TestNoAnswerCatalogue(t *testing.T) {
 		refresh, second bool // a refresh, an exchange may be sent again
 		advice          string
 	}{
-		"refused":     {&net.OpError{Op: "dial", Err: errors.New("connection refused")}, true, true, "No connection"},
-		"DNS":         {&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "x"}}, true, true, "can't be resolved"},
+		"refused":     {&net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}, true, true, "No connection"},
+		"DNS":         {&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "x"}}, true, true, "can't be resolved"},
 		"certificate": {&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, false, false, "CA certificates"},
 		"clock": {
 			&tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}, false, false,
 			"set the clock",
 		},
 		"reset":    {&net.OpError{Op: "read", Err: reset}, true, false, "broke off"},
-		"timeout":  {timeout{reset}, true, false, "in time"},
+		"timeout":  {timeout{errors.New("read tcp: i/o timeout")}, true, false, "in time"},
 		"deadline": {context.DeadlineExceeded, true, false, "in time"},
 		"canceled": {context.Canceled, false, false, "gave up"},
 	} {
@@ -47,6 +47,11 @@ func TestNoAnswerCatalogue(t *testing.T) {
 		}
 		if got := lwa.Explain(refresh); !strings.Contains(got, tt.advice) {
 			t.Errorf("%s: Explain() = %q, want something about %q", name, got, tt.advice)
+		}
+		for _, e := range []error{refresh, exchange} {
+			if got, known := lwa.ExplainText("time=x msg=\"" + e.Error() + "\""); !known || got != lwa.Explain(e) {
+				t.Errorf("%s: ExplainText(%q) = %q, %t, want what Explain says", name, e, got, known)
+			}
 		}
 		if got := lwa.Explain(exchange); tt.refresh && !tt.second && !strings.Contains(got, "may be used up") {
 			t.Errorf("%s: Explain(exchange) = %q", name, got)
@@ -73,6 +78,9 @@ func TestExplainWhatWasNotSent(t *testing.T) {
 	} {
 		if got := lwa.Explain(err); !strings.Contains(got, advice) {
 			t.Errorf("Explain(%v) = %q, want something about %q", err, got, advice)
+		}
+		if got, known := lwa.ExplainText("error: " + err.Error()); !known || got != lwa.Explain(err) {
+			t.Errorf("ExplainText(%q) = %q, %t, want what Explain says", err, got, known)
 		}
 		if _, again := lwa.Retry(err); again != errors.As(err, new(*lwa.HookError)) {
 			t.Errorf("Retry(%v) = %t", err, again)

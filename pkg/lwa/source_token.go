@@ -24,8 +24,10 @@ func (s *TokenSource) tokenSlowly(ctx context.Context) (*Token, error) {
 		return h.token, nil
 	}
 	t, err := s.renew(ctx)
-	if err != nil && s.now().UnixNano() < h.expiry {
-		return h.token, nil // it may still arrive in time
+	if err != nil {
+		if h = s.load(); s.now().UnixNano() < h.expiry {
+			return h.token, nil // it may still arrive in time
+		}
 	}
 	return t, err
 }
