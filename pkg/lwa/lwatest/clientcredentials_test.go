@@ -24,7 +24,7 @@ func clientForm(pairs ...string) url.Values {
 	}, pairs...)
 }
 
-// Reference §7.3.
+// FIDELITY.md §7.3.
 func TestClientCredentials(t *testing.T) {
 	srv := newServer(t, nil)
 	for _, scope := range []string{
@@ -46,7 +46,7 @@ func TestClientCredentials(t *testing.T) {
 	}
 }
 
-// The four errors of seeds 003 and 004 and of the reference's §9.1, to the letter, and
+// The four errors of the Appstore's pages, FIDELITY.md §9.1, to the letter, and
 // what else can be wrong with such a request.
 func TestClientCredentialsRefusals(t *testing.T) {
 	o := options()
@@ -124,7 +124,7 @@ func TestClientCredentialsRefusals(t *testing.T) {
 	wantTokens(t, post(t, srv, clientForm("scope", "example::of:another")))
 }
 
-// Appstore's page shows a JSON sample, which Amazon takes as JSON only (§6.1).
+// Appstore's page shows a JSON sample, which Amazon takes as JSON only (FIDELITY.md §6.1).
 func TestClientCredentialsAsJSON(t *testing.T) {
 	const body = `{"grant_type":"client_credentials","client_id":"` + clientID + `","client_secret":"` + secret + `","scope":"` + appstoreScope + `"}`
 	srv := newServer(t, nil)
@@ -188,7 +188,7 @@ func TestClientGrantsMakeRoom(t *testing.T) {
 	wantTokens(t, post(t, srv, clientForm()))
 }
 
-// What tokeninfo says of a client's own token is not known (§17, 19): a switch.
+// What tokeninfo says of a client's own token is not known (FIDELITY.md §17): a switch.
 func TestTokenInfoOfAClientsOwnToken(t *testing.T) {
 	for refused, want := range map[bool]string{false: "", true: "invalid_token"} {
 		srv := newServer(t, func(sw *lwatest.Switches) { sw.ClientTokenInfoRefused = refused })
@@ -211,7 +211,7 @@ func TestClientsThatCannotBe(t *testing.T) {
 	}
 }
 
-// A client that may not use a grant type is told so wherever that begins (§9.1).
+// A client that may not use a grant type is told so wherever that begins (FIDELITY.md §9.1).
 func TestGrantTypesOfAClient(t *testing.T) {
 	srv := newServer(t, nil)
 	code := visit(t, srv).Get("code")

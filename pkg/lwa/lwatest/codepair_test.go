@@ -50,7 +50,7 @@ func wantError(t testing.TB, a answer, code string) {
 	}
 }
 
-// Reference §8.1.
+// FIDELITY.md §8.1.
 func TestCodePairAnswers(t *testing.T) {
 	srv := newServer(t, nil)
 	for _, path := range []string{"/auth/o2/create/codepair", "/auth/O2/create/codepair"} {
@@ -95,7 +95,7 @@ func TestVerificationURI(t *testing.T) {
 	}
 }
 
-// Reference §8.3 and §16.2.
+// FIDELITY.md §8.3.
 func TestCodePairRefusals(t *testing.T) {
 	o := options()
 	o.Clients[1].GrantTypes = []string{"authorization_code"}
@@ -130,8 +130,8 @@ func TestCodePairRefusals(t *testing.T) {
 	}
 }
 
-// The must-have story of §16.3: pending, slow_down, approved. And a refresh with the
-// client ID alone, as §8.2 has it.
+// FIDELITY.md §8.2 and §8.3: pending, slow_down, approved. And a refresh with the
+// client ID alone, as Amazon's sample has it.
 func TestDeviceGrant(t *testing.T) {
 	var granted []lwatest.Grant
 	o := options()
@@ -169,7 +169,7 @@ func TestDeviceGrant(t *testing.T) {
 	}
 }
 
-// Reference §8.3, and §17, 9 for what isn't known.
+// FIDELITY.md §8.3, and §17 for what isn't known.
 func TestDeviceGrantRefusals(t *testing.T) {
 	srv := newServer(t, nil)
 	pair, other := codePair(t, srv), codePair(t, srv)

@@ -62,7 +62,8 @@
 // for with a PKCE challenge needs its verifier. Parameters are checked in a fixed
 // order and refused with Amazon's status, code and text; clients and return URLs that
 // are not registered get an error page and no redirect. What is not known of Amazon is
-// a field of [Switches] instead of a guess.
+// a field of [Switches] instead of a guess; FIDELITY.md beside this file says how each
+// point is known.
 //
 // # Time
 //

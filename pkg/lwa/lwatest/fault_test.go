@@ -201,6 +201,39 @@ func TestFaultsOfPages(t *testing.T) {
 	}
 }
 
+// TestFaultsOfGrants: a fault can be about one grant type or the code pair alone; after
+// the work the code pair is used up.
+func TestFaultsOfGrants(t *testing.T) {
+	srv := newServer(t, nil)
+	if err := srv.Script(
+		lwatest.Fault{Route: lwatest.RouteToken, GrantType: "client_credentials", Kind: lwatest.ServerTrouble},
+		lwatest.Fault{Route: lwatest.RouteCodePair, Kind: lwatest.Throttled, RetryAfter: "3"},
+		lwatest.Fault{Route: lwatest.RouteToken, GrantType: "device_code", Kind: lwatest.Empty},
+		lwatest.Fault{Route: lwatest.RouteAppstore, Kind: lwatest.Unavailable},
+	); err != nil {
+		t.Fatal(err)
+	}
+	if a := ask(t, srv, pairForm()); a.Status != 429 || a.Header.Get("Retry-After") != "3" {
+		t.Errorf("code pair = %d %v, want 429", a.Status, a.Header)
+	}
+	if a := get(t, srv, "/api/appstore/v1/applications"); a.Status != 503 {
+		t.Errorf("API = %d, want 503", a.Status)
+	}
+	paired(t, srv) // other grants go on
+	if a := post(t, srv, clientForm()); a.Status != 500 || a.str("error") != "ServerError" {
+		t.Errorf("client_credentials = %d %s, want 500", a.Status, a.Body)
+	}
+	pair := codePair(t, srv)
+	if err := srv.EnterCode(pair.str("user_code"), lwatest.Visitor{}); err != nil {
+		t.Fatal(err)
+	}
+	if a := poll(t, srv, pair); a.Status != 200 || a.Body != "" {
+		t.Errorf("device_code = %d %s, want an empty 200", a.Status, a.Body)
+	}
+	wantError(t, poll(t, srv, pair), "invalid_code_pair")
+	wantTokens(t, post(t, srv, clientForm()))
+}
+
 func TestScriptRefuses(t *testing.T) {
 	srv := newServer(t, nil)
 	good := lwatest.Fault{Route: lwatest.RouteToken, Kind: lwatest.Throttled}

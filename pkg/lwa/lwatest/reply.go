@@ -198,6 +198,7 @@ func (s *Server) describe(h http.Header, q *request, p reply) {
 		h.Set("WWW-Authenticate", `Basic realm="Login with Amazon"`)
 	}
 	if p.refused && q.sw.ErrorTypeHeader {
+		h.Set("X-Amz-Date", q.now.Format(http.TimeFormat))
 		h.Set("X-Amzn-ErrorType", "OA2InvalidRequestException:http://internal.amazon.com/coral/com.amazon.panda/")
 	}
 }

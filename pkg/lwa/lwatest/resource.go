@@ -56,6 +56,7 @@ func (s *Server) RequireToken(scope string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, ok := s.bearer(r.Header, scope); !ok {
 			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("x-amzn-RequestId", newRequestID())
 			w.WriteHeader(http.StatusForbidden)
 			_, _ = w.Write([]byte(`{"message":"` + notAuthorized + `"}`)) // the client has gone
 			return

@@ -9,7 +9,7 @@ import (
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
 )
 
-// Reference §9.2: the Appstore's APIs answer 403 and "Request is not authorized." to an
+// FIDELITY.md §9.2: the Appstore's APIs answer 403 and "Request is not authorized." to an
 // expired token.
 func TestAppstoreAPI(t *testing.T) {
 	srv := newServer(t, nil)

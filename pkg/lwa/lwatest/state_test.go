@@ -131,6 +131,13 @@ func TestSnapshot(t *testing.T) {
 	}
 	token := paired(t, srv).str("refresh_token")
 	for range 3 {
+		wantTokens(t, post(t, srv, clientForm()))
+		codePair(t, srv)
+		answered := codePair(t, srv)
+		if err := srv.EnterCode(answered.str("user_code"), lwatest.Visitor{}); err != nil {
+			t.Fatal(err)
+		}
+		wantTokens(t, poll(t, srv, answered))
 		token = wantTokens(t, post(t, srv, refreshForm(token))).str("refresh_token")
 		if err := srv.Advance(25 * time.Hour); err != nil { // tokens are forgotten on the way
 			t.Fatal(err)

@@ -150,7 +150,7 @@ type Switches struct {
 	InvalidRequestStatus       int `json:"invalid_request_status"`
 	InsufficientScopeStatus    int `json:"insufficient_scope_status"`
 	ServerErrorStatus          int `json:"server_error_status"`
-	// ErrorTypeHeader adds X-Amzn-ErrorType to refusals; default false.
+	// ErrorTypeHeader adds X-Amzn-ErrorType and X-Amz-Date to refusals; default false.
 	ErrorTypeHeader bool `json:"error_type_header"`
 	// OmitErrorIDs leaves error_index and request_id out of refusals; default false.
 	OmitErrorIDs bool `json:"omit_error_ids"`

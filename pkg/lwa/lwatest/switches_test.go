@@ -8,7 +8,7 @@ import (
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
 )
 
-// What the reference's §17 calls unconfirmed can be set.
+// What FIDELITY.md §17 calls unconfirmed can be set.
 func TestSwitchedStatuses(t *testing.T) {
 	srv := newServer(t, func(sw *lwatest.Switches) {
 		sw.UnsupportedGrantTypeStatus, sw.InvalidRequestStatus, sw.InsufficientScopeStatus, sw.ServerErrorStatus = 401, 422, 403, 502
@@ -52,7 +52,7 @@ func TestSwitchedStatuses(t *testing.T) {
 	}
 }
 
-// §11: refresh tokens of the Advertising API end 365 days after the consent.
+// FIDELITY.md §11: refresh tokens of the Advertising API end 365 days after the consent.
 func TestSwitchedRefreshLife(t *testing.T) {
 	srv := newServer(t, func(sw *lwatest.Switches) { sw.RefreshLife = lwatest.Duration(365 * 24 * time.Hour) })
 	token := paired(t, srv).str("refresh_token")
@@ -62,7 +62,7 @@ func TestSwitchedRefreshLife(t *testing.T) {
 	wantRefusal(t, post(t, srv, refreshForm(token)), 400, "invalid_grant", badRefresh)
 }
 
-// §17, 15: whether another access token ends the earlier ones.
+// FIDELITY.md §17: whether another access token ends the earlier ones.
 func TestSwitchedOneAccessToken(t *testing.T) {
 	for one, want := range map[bool]bool{false: true, true: false} {
 		srv := newServer(t, func(sw *lwatest.Switches) { sw.OneAccessToken = one })
@@ -77,7 +77,7 @@ func TestSwitchedOneAccessToken(t *testing.T) {
 	}
 }
 
-// §17, 28 and §6.2.
+// FIDELITY.md §17 and §6.2.
 func TestSwitchedParamsAndScope(t *testing.T) {
 	srv := newServer(t, func(sw *lwatest.Switches) { sw.RepeatedParams, sw.ScopeAlways = true, true })
 	v := exchangeForm(visit(t, srv).Get("code"))

@@ -274,7 +274,8 @@ func TestAnswerSwitches(t *testing.T) {
 		t.Errorf("Content-Type = %q", ct)
 	}
 	a = post(t, srv, url.Values{})
-	if len(a.JSON) != 2 || !strings.HasPrefix(a.Header.Get("X-Amzn-ErrorType"), "OA2InvalidRequestException:") {
+	if len(a.JSON) != 2 || !strings.HasPrefix(a.Header.Get("X-Amzn-ErrorType"), "OA2InvalidRequestException:") ||
+		a.Header.Get("X-Amz-Date") != "Thu, 08 Jan 2026 12:00:00 GMT" {
 		t.Errorf("refusal = %s %v", a.Body, a.Header)
 	}
 	a = do(t, srv, request(t, "POST", "/auth/o2/token", "application/json", "{}"))

@@ -30,6 +30,20 @@ func TestTokenInfo(t *testing.T) {
 	}
 }
 
+// A token that was issued to another client is told apart by aud, whoever asks.
+func TestTokenInfoOfAnotherClient(t *testing.T) {
+	srv := newServer(t, nil)
+	code := visit(t, srv, "client_id", otherID).Get("code")
+	token := wantTokens(t, post(t, srv, exchangeForm(code, "client_id", otherID, "client_secret", otherSecret))).str("access_token")
+	if a := get(t, srv, "/auth/o2/tokeninfo?access_token="+url.QueryEscape(token)); a.str("aud") != otherID || a.str("user_id") != customerOne {
+		t.Errorf("tokeninfo = %d %s, want the other client as aud", a.Status, a.Body)
+	}
+	_, err := srv.Client().VerifyToken(t.Context(), newSecret(token))
+	if err == nil {
+		t.Error("VerifyToken() took a token of another client")
+	}
+}
+
 func TestTokenInfoRefuses(t *testing.T) {
 	srv := newServer(t, nil)
 	a := paired(t, srv)

@@ -15,7 +15,7 @@ func answerCode(t testing.TB, srv *lwatest.Server, values url.Values) answer {
 	return do(t, srv, request(t, "POST", "/us/code", form, values.Encode()))
 }
 
-// Reference §8 and §16.1: the verification page.
+// FIDELITY.md §8: the verification page.
 func TestVerificationPage(t *testing.T) {
 	srv := newServer(t, nil)
 	pair := codePair(t, srv, "scope", "dash:replenish", "scope_data", dashData)
