@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -85,6 +86,13 @@ func TestNewSettingsMakeANewVersion(t *testing.T) {
 		parametersIn(f["VersionDescription"], all, got)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: description of a version (-environment +description):\n%s", name, diff)
+		}
+		if choice := at(f["VersionDescription"], "Fn::If").([]any); choice[0] != "IsByRevision" || !strings.Contains(at(choice[2], "Fn::Sub").([]any)[0].(string), "${Revision}") {
+			t.Errorf("%s: another Revision makes no new version: %v", name, choice)
+		}
+		// Lambda makes no version of a function that has not changed.
+		if parts, _ := at(f, "Description", "Fn::Join").([]any); parts == nil || !strings.Contains(fmt.Sprint(parts), "map[Ref:Revision]") {
+			t.Errorf("%s does not change with Revision: %v", name, f["Description"])
 		}
 		if f["AutoPublishAliasAllProperties"] != true {
 			t.Errorf("%s: another template makes no new version", name)
