@@ -176,7 +176,7 @@ func TestParametersOfTheSecret(t *testing.T) {
 		"LwaClientId":     {"fill-in-later", "amzn1.application-oa2-client.0123456789abcdef0123456789abcdef"},
 		"LwaClientSecret": {"fill-in-later", "amzn1.oa2-cs.v1.0123456789abcdef", "a-secret_with/{all}+'kinds';of~signs"},
 	} {
-		pattern := regexp.MustCompile(`^(?:` + at(parameters, name, "AllowedPattern").(string) + `)$`)
+		pattern := regexp.MustCompile(at(parameters, name, "AllowedPattern").(string))
 		for _, value := range good {
 			if !pattern.MatchString(value) {
 				t.Errorf("%s = %q is refused", name, value)
@@ -189,6 +189,34 @@ func TestParametersOfTheSecret(t *testing.T) {
 		}
 		if text, _ := at(parameters, name, "ConstraintDescription").(string); text == "" {
 			t.Errorf("%s: nobody is told what is wrong with a value", name)
+		}
+	}
+}
+
+// A pattern is for the whole value, and takes what the parameter has by default.
+func TestPatterns(t *testing.T) {
+	good := map[string]string{
+		"DomainName": "pair.example.com", "CertificateArn": certificate, "HostedZoneId": "Z0123456789ABC",
+		"AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:on-duty", "AlarmEmail": "ops@example.com", "Revision": "keys-2026-11",
+		"KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/0e1c2d3f-0000-4000-8000-000000000000", "EventBus": "default", "RuleName": "restock_2",
+	}
+	for name, p := range template(t)["Parameters"].(object) {
+		text, _ := at(p, "AllowedPattern").(string)
+		if text == "" {
+			continue
+		}
+		pattern := regexp.MustCompile(text)
+		if !strings.HasPrefix(text, "^") || !strings.HasSuffix(text, "$") || pattern.MatchString("\x00") {
+			t.Errorf("%s: the pattern %s is not for the whole value", name, text)
+		}
+		values := []any{at(p, "Default")}
+		if value, ok := good[name]; ok {
+			values = append(values, value)
+		}
+		for _, value := range values {
+			if !pattern.MatchString(value.(string)) {
+				t.Errorf("%s = %q is refused by %s", name, value, text)
+			}
 		}
 	}
 }
