@@ -20,7 +20,8 @@ type keysCommand struct {
 func (c *keysCommand) Help() string {
 	return `The key ring seals the tokens in the table. Its primary key seals, all of its keys open. After a rotation the old key stays:
 it is needed until every token it has sealed was sealed anew, which each refresh does. Of a stack, whose functions read the ring
-when they start, that is an hour after the next sam deploy, or after each device's next press where RefreshPolicy is on-use.
+when they start, that is an hour after a sam deploy with another Revision, or once each device has spoken where RefreshPolicy
+is on-use.
 
 Examples:
 
@@ -162,8 +163,8 @@ func (c *keysRotate) Run(ctx context.Context, t *terminal) error {
 		t.printf("A running restock up seals with it once it is started again.")
 		return nil
 	}
-	t.printf("Functions that run already go on sealing with %s: deploy the stack anew (sam deploy), so that they start again.", before)
-	t.printf("An hour later, or after each device's next press where RefreshPolicy is on-use, nothing is left of it: %s keys list --count --stack %s", self(), c.Stack)
+	t.printf("Functions that run already go on sealing with %s until they start again: sam deploy --parameter-overrides Revision=%s", before, id)
+	t.printf("An hour later, or once each device has spoken where RefreshPolicy is on-use, nothing is left of it: %s keys list --count --stack %s", self(), c.Stack)
 	return nil
 }
 

@@ -173,7 +173,7 @@ func (s *Stack) find(in map[string]string, kind, name string) (string, error) {
 // Environ returns the environment variables of a function of the template, such as
 // ReplenishFunction. None of them is secret: they name the secrets.
 func (s *Stack) Environ(ctx context.Context, function string) (map[string]string, error) {
-	name, err := s.Resource(function)
+	name, err := s.Function(function)
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,9 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if a.pages && first {
 			token = "<NextToken>more</NextToken>"
 		} else {
-			resources = resource("ReplenishFunction", "restock-Replenish-1", "UPDATE_COMPLETE")
+			resources = resource("ReplenishFunction", "restock-Replenish-1", "UPDATE_COMPLETE") +
+				resource("NotifyFunction", "notify", "CREATE_COMPLETE") +
+				resource("NotifyFunctionAliaslive", "arn:aws:lambda:eu-west-1:1:function:notify:live", "CREATE_COMPLETE")
 		}
 		if !a.pages {
 			resources += resource("RetryDlq", "https://sqs/retry-dlq", "CREATE_COMPLETE") + resource("Gone", "gone", "DELETE_COMPLETE")
@@ -247,6 +249,24 @@ func TestOpenProfile(t *testing.T) {
 	}
 	if !strings.Contains(a.auths[0], "AKIDPROFILE") || !strings.Contains(a.auths[0], "/us-west-2/") {
 		t.Errorf("signed %s, want the profile's key and region", a.auths[0])
+	}
+}
+
+// Functions of a template with aliases are called by these: only there asynchronous calls
+// have their retries.
+func TestFunction(t *testing.T) {
+	serve(t, &account{status: "CREATE_COMPLETE"})
+	s, err := deployed.Open(t.Context(), deployed.Options{Stack: "restock"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"ReplenishFunction": "restock-Replenish-1", "NotifyFunction": "arn:aws:lambda:eu-west-1:1:function:notify:live"} {
+		if got, err := s.Function(name); err != nil || got != want {
+			t.Errorf("Function(%s) = %q, %v, want %q", name, got, err, want)
+		}
+	}
+	if _, err := s.Function("NoFunction"); err == nil {
+		t.Error("Function() of none = nil")
 	}
 }
 

@@ -78,7 +78,7 @@ func (f *folder) device() (*Device, error) {
 }
 
 func (f *folder) writeDevice(d *Device) error {
-	text, err := json.MarshalIndent(d, "", "  ")
+	text, err := json.MarshalIndent(d, "", "  ") //nolint:gosec // G117: private_key is the name of a file
 	if err != nil {
 		return err
 	}

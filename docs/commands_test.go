@@ -1,0 +1,240 @@
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/iot"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"gopkg.in/yaml.v3"
+)
+
+// checked are the pages whose commands are checked here; those of restock are checked
+// beside the command itself.
+var checked = []string{"deploy.md"}
+
+// shell returns the lines of the sh blocks of a page.
+func shell(text string) (lines []string) {
+	for _, block := range regexp.MustCompile("(?ms)^ *```sh\n(.*?)^ *```").FindAllStringSubmatch(text, -1) {
+		for line := range strings.Lines(block[1]) {
+			if line = strings.TrimSpace(line); line != "" {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
+}
+
+// template is what of template.yaml pages speak of.
+type template struct {
+	Parameters map[string]struct {
+		AllowedValues []string `yaml:"AllowedValues"`
+	} `yaml:"Parameters"`
+	Outputs map[string]any `yaml:"Outputs"`
+}
+
+func readTemplate(t *testing.T) (tpl template) {
+	t.Helper()
+	if err := yaml.Unmarshal([]byte(read(t, "../template.yaml")), &tpl); err != nil || len(tpl.Outputs) == 0 {
+		t.Fatalf("template.yaml: %v", err)
+	}
+	return tpl
+}
+
+func TestCommands(t *testing.T) {
+	tpl := readTemplate(t)
+	config := read(t, "../samconfig.toml")
+	makefile := read(t, "../Makefile")
+	for _, page := range checked {
+		text := read(t, page)
+		lines := shell(text)
+		if len(lines) < 20 {
+			t.Errorf("%s has %d commands", page, len(lines))
+		}
+		for _, line := range lines {
+			words := strings.Fields(line)
+			switch words[0] {
+			case "aws":
+				checkAWS(t, words[1:])
+			case "sam":
+				checkSAM(t, &tpl, config+text, words[1:]) // a page may add to samconfig.toml
+			case "make":
+				if len(words) != 2 || !strings.Contains(makefile, "\n"+words[1]+":") {
+					t.Errorf("%s: there is no such target", line)
+				}
+			case "restock", "git", "mosquitto_rr":
+			default:
+				t.Errorf("%s: nobody checks this command", line)
+			}
+		}
+	}
+}
+
+// inputs are what the calls behind the AWS command line take.
+var inputs = map[string]any{
+	"cloudformation describe-stacks":  cloudformation.DescribeStacksInput{},
+	"dynamodb update-table":           dynamodb.UpdateTableInput{},
+	"dynamodb delete-table":           dynamodb.DeleteTableInput{},
+	"iot create-provisioning-claim":   iot.CreateProvisioningClaimInput{},
+	"secretsmanager put-secret-value": secretsmanager.PutSecretValueInput{},
+	"secretsmanager delete-secret":    secretsmanager.DeleteSecretInput{},
+	"sqs purge-queue":                 sqs.PurgeQueueInput{},
+	"sts get-caller-identity":         struct{}{},
+}
+
+// checkAWS holds the flags of an AWS command against the members of its call.
+func checkAWS(t *testing.T, words []string) {
+	t.Helper()
+	call := strings.Join(words[:2], " ")
+	input, ok := inputs[call]
+	if !ok {
+		t.Errorf("aws %s: nobody knows this call", call)
+		return
+	}
+	for _, word := range words[2:] {
+		flag, ok := strings.CutPrefix(word, "--")
+		if !ok || slices.Contains([]string{"region", "profile", "output", "query"}, flag) {
+			continue
+		}
+		_, known := reflect.TypeOf(input).FieldByNameFunc(func(name string) bool {
+			return strings.EqualFold(name, strings.ReplaceAll(strings.TrimPrefix(flag, "no-"), "-", ""))
+		})
+		if !known {
+			t.Errorf("aws %s has no flag --%s", call, flag)
+		}
+	}
+}
+
+// flags are those of the SAM CLI that pages use.
+var flags = map[string][]string{
+	"validate": {"--lint"},
+	"build":    {},
+	"deploy":   {"--guided", "--config-env", "--parameter-overrides", "--template-file", "--stack-name", "--capabilities"},
+	"logs":     {"--stack-name", "--tail"},
+	"delete":   {"--stack-name"},
+}
+
+func checkSAM(t *testing.T, tpl *template, config string, words []string) {
+	t.Helper()
+	line := "sam " + strings.Join(words, " ")
+	known, ok := flags[words[0]]
+	if !ok {
+		t.Errorf("%s: nobody knows this command", line)
+	}
+	flag := ""
+	for _, word := range words[1:] {
+		if strings.HasPrefix(word, "--") {
+			if flag = word; !slices.Contains(known, word) {
+				t.Errorf("%s: nobody knows %s", line, word)
+			}
+			continue
+		}
+		switch flag {
+		case "--config-env":
+			if !strings.Contains(config, "["+word+".deploy.parameters]") {
+				t.Errorf("%s: samconfig.toml has no %s", line, word)
+			}
+		case "--stack-name":
+			if !strings.Contains(config, `stack_name = "`+word+`"`) {
+				t.Errorf("%s: samconfig.toml has no stack %s", line, word)
+			}
+		case "--parameter-overrides":
+			checkParameter(t, tpl, line, word)
+		}
+	}
+}
+
+func checkParameter(t *testing.T, tpl *template, where, word string) {
+	t.Helper()
+	name, value, _ := strings.Cut(word, "=")
+	p, ok := tpl.Parameters[name]
+	if !ok {
+		t.Errorf("%s: the template has no parameter %s", where, name)
+	}
+	if len(p.AllowedValues) > 0 && !slices.Contains(p.AllowedValues, value) {
+		t.Errorf("%s: %s takes %v", where, name, p.AllowedValues)
+	}
+}
+
+// What a page calls a parameter or an output is one of the template.
+func TestNames(t *testing.T) {
+	tpl := readTemplate(t)
+	for _, page := range checked {
+		text := read(t, page)
+		outputs := regexp.MustCompile("(?i)outputs?\\s+`([A-Za-z]+)`").FindAllStringSubmatch(text, -1)
+		parameters := regexp.MustCompile("(?:`|\")([A-Z][A-Za-z]+=[a-z0-9-]+)(?:`|\")").FindAllStringSubmatch(text, -1)
+		if len(outputs) < 8 || len(parameters) < 5 {
+			t.Errorf("%s names %d outputs and %d parameters", page, len(outputs), len(parameters))
+		}
+		for _, m := range outputs {
+			if _, ok := tpl.Outputs[m[1]]; !ok {
+				t.Errorf("%s: the template has no output %s", page, m[1])
+			}
+		}
+		for _, m := range parameters {
+			checkParameter(t, &tpl, page, m[1])
+		}
+		for _, row := range rows(text, "parameter | say") {
+			if _, ok := tpl.Parameters[strings.Trim(row[0], "`")]; !ok {
+				t.Errorf("%s: the template has no parameter %s", page, row[0])
+			}
+		}
+		for _, name := range regexp.MustCompile("`([A-Z][a-z]+[A-Z][A-Za-z]+)`").FindAllStringSubmatch(text, -1) {
+			_, parameter := tpl.Parameters[name[1]]
+			_, output := tpl.Outputs[name[1]]
+			if !parameter && !output && !slices.Contains([]string{"OrderPlaced", "ItemShipped"}, name[1]) {
+				t.Errorf("%s: %s is no parameter and no output", page, name[1])
+			}
+		}
+	}
+}
+
+// Links within the repository lead somewhere.
+func TestLinks(t *testing.T) {
+	pages, err := filepath.Glob("*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatal(pages, err)
+	}
+	for _, page := range append(pages, "../README.md") {
+		text := read(t, page)
+		for _, m := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(text, -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			path, anchor, _ := strings.Cut(m[1], "#")
+			target := text
+			if path != "" {
+				full := filepath.Join(filepath.Dir(page), path)
+				info, err := os.Stat(full)
+				if err != nil {
+					t.Errorf("%s: %s leads nowhere", page, m[1])
+					continue
+				}
+				if anchor == "" || info.IsDir() {
+					continue
+				}
+				target = read(t, full)
+			}
+			if !slices.Contains(anchors(target), anchor) {
+				t.Errorf("%s: %s has no such heading", page, m[1])
+			}
+		}
+	}
+}
+
+// anchors returns what GitHub makes of a page's headings.
+func anchors(text string) (all []string) {
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		name := regexp.MustCompile("[^\\p{L}\\p{N} _-]").ReplaceAllString(strings.ToLower(m[1]), "")
+		all = append(all, strings.ReplaceAll(name, " ", "-"))
+	}
+	return all
+}
