@@ -19,7 +19,7 @@ var python = flag.String("python", "python3", "Python with SAM's translator")
 func TestSAM(t *testing.T) {
 	chrome := chromium(t)
 	host, err := samstack.Start(t.Context(), samstack.Options{
-		Root: "..", Name: "restock-e2e-" + strconv.Itoa(os.Getpid()), Python: *python, Log: os.Stderr,
+		Root: "..", Name: "restock-e2e", Python: *python, Log: os.Stderr,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"strconv"
 	"testing"
 
 	"github.com/restock-dev/restock/samtest/stack"
@@ -26,7 +25,7 @@ func run(m *testing.M) (status int) {
 	flag.Parse()
 	var err error
 	host, err = stack.Start(context.Background(), stack.Options{
-		Root: "..", Name: "restock-samtest-" + strconv.Itoa(os.Getpid()), Python: *python, Log: os.Stderr,
+		Root: "..", Name: "restock-samtest", Python: *python, Log: os.Stderr,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

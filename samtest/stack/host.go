@@ -18,14 +18,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
+	"strconv"
 )
 
 // Options are where a host is made.
 type Options struct {
 	// Root is the repository. Required.
 	Root string
-	// Name begins the names of the network and the containers. Required.
+	// Name begins the names of the network and the containers; the process ID follows.
+	// Required.
 	Name string
 	// Python has SAM's translator. Required.
 	Python string
@@ -49,7 +50,7 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{options: o, dir: dir, network: o.Name}
+	h := &Host{options: o, dir: dir, network: o.Name + "-" + strconv.Itoa(os.Getpid())}
 	if err := h.start(ctx); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -62,7 +63,10 @@ func (h *Host) start(ctx context.Context) (err error) {
 		return err
 	}
 	h.say("starting DynamoDB Local and moto")
-	if _, err := command(ctx, nil, "docker", "network", "create", h.network); err != nil {
+	if err := sweep(ctx); err != nil {
+		return err
+	}
+	if _, err := command(ctx, nil, "docker", "network", "create", "--label", label+"="+strconv.Itoa(os.Getpid()), h.network); err != nil {
 		return err
 	}
 	h.up = true
@@ -77,16 +81,13 @@ func (h *Host) start(ctx context.Context) (err error) {
 // build makes the functions, as they are deployed but for this machine's processor, and
 // the services.
 func (h *Host) build(ctx context.Context) error {
-	goEnv := []string{"CGO_ENABLED=0", "GOFLAGS=-buildvcs=false -trimpath -tags=lambda.norpc '-ldflags=-s -w -buildid='"}
 	for _, service := range []string{"amazon", "awsproxy"} {
-		env := append([]string{"GOOS=linux"}, goEnv...)
+		env := []string{"CGO_ENABLED=0", "GOOS=linux"}
 		if _, err := command(ctx, env, "go", "-C", h.options.Root, "build", "-o", h.file(service), "./samtest/"+service); err != nil {
 			return err
 		}
 	}
-	// Not cached: SAM looks for changes in a function's own folder only.
-	_, err := command(ctx, append(samEnv(), goEnv...), "sam", "build", "--no-cached", "--parallel", "--template", filepath.Join(h.options.Root, "template.yaml"),
-		"--build-dir", h.file("build"), "--parameter-overrides", "Architecture="+architecture())
+	_, err := command(ctx, append(samEnv(), "BUILD_DIR="+h.file("build")), filepath.Join(h.options.Root, ".ci", "sam-build"), architecture())
 	return err
 }
 
@@ -114,17 +115,9 @@ func (h *Host) say(format string, args ...any) {
 // Close takes down all that was started, also the stacks, and containers of functions
 // that SAM has left.
 func (h *Host) Close() error {
-	ctx := context.Background() // that of the run may have ended
 	errs := []error{os.RemoveAll(h.dir)}
-	if left, err := command(ctx, nil, "docker", "ps", "-aq", "--filter", "network="+h.network); err != nil {
-		errs = append(errs, err)
-	} else if ids := strings.Fields(left); len(ids) > 0 {
-		_, err := command(ctx, nil, "docker", append([]string{"rm", "-f", "-v"}, ids...)...)
-		errs = append(errs, err)
-	}
 	if h.up {
-		_, err := command(ctx, nil, "docker", "network", "rm", h.network)
-		errs = append(errs, err)
+		errs = append(errs, takeDown(context.Background(), h.network)) // the run's context may have ended
 	}
 	return errors.Join(errs...)
 }

@@ -37,7 +37,7 @@ func run() error {
 
 func up(ctx context.Context, port int, python string) (err error) {
 	host, err := stack.Start(ctx, stack.Options{
-		Root: ".", Name: "restock-sam-" + strconv.Itoa(os.Getpid()), Python: python, Log: os.Stderr,
+		Root: ".", Name: "restock-sam", Python: python, Log: os.Stderr,
 	})
 	if err != nil {
 		return err
