@@ -26,7 +26,7 @@ const (
 	CodeDRSUnavailable   = "DRS_UNAVAILABLE"   // retrying: DRS can't be reached, or is in trouble
 	CodeLWAUnavailable   = "LWA_UNAVAILABLE"   // retrying: LWA gives no access token for now
 	CodeStoreUnavailable = "STORE_UNAVAILABLE" // retrying: our table can't be reached
-	CodeSecrets          = "SECRETS_TROUBLE"   // retrying: our own secrets don't work; an operator has to see to it
+	CodeSecrets          = "SECRETS_TROUBLE"   // retrying: our own secrets don't work, or can't be read; an operator has to see to it
 	CodeInternal         = "INTERNAL"          // retrying: a fault of ours
 )
 
@@ -87,7 +87,7 @@ func refused(err error) verdict {
 }
 
 func secretsTrouble(err error) bool {
-	return is[*tokens.CredentialsError](err) || is[*tokens.SealError](err)
+	return is[*tokens.CredentialsError](err) || is[*tokens.SealError](err) || is[*tokens.SecretsError](err)
 }
 
 // refusedByDRS reports whether DRS said no, for good, for a reason that isn't known.

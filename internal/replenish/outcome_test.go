@@ -270,6 +270,14 @@ func TestPutOff(t *testing.T) {
 			"SECRETS_TROUBLE",
 		},
 		{
+			"Secrets Manager out of reach",
+			func(w *world) {
+				w.keeper.err = &tokens.UnavailableError{RetryAfter: time.Second, Outage: true, Err: &tokens.SecretsError{Err: errors.New("down")}}
+			},
+			func(w *world) { w.keeper.err = nil },
+			"SECRETS_TROUBLE",
+		},
+		{
 			"a fault of ours",
 			func(w *world) { w.keeper.err = errors.New("reading the registration: unexpected end of JSON") },
 			func(w *world) { w.keeper.err = nil },

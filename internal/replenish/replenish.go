@@ -52,7 +52,8 @@
 //	PressReplayed      by                                 duplicates that got the first result
 //	OutcomeUnknown                                        calls to DRS whose answer got lost
 //	UnknownDetailCode                                     200 with a detail code that isn't known
-//	SecretsTrouble     cause (credentials, sealed)        for the operator, never the device
+//	SecretsTrouble     cause (credentials, sealed,        for the operator, never the device
+//	                   unreadable)
 //	Report             action, outcome                    slot and device status
 //	MessageRefused     action, reason                     messages whose sender could not be told, or need not
 //	QueueMalformed                                        bodies in the retry queue that are no message

@@ -39,7 +39,7 @@ func inTime(ctx context.Context, token string, call func(ctx context.Context, to
 	return call(ctx, token)
 }
 
-// troubled counts trouble with our own secrets, which nobody but an operator can end.
+// troubled counts trouble with our own secrets, for which an operator is wanted.
 func (h *Handler) troubled(ctx context.Context, reg *store.Registration, err error) error {
 	cause := ""
 	switch {
@@ -47,6 +47,8 @@ func (h *Handler) troubled(ctx context.Context, reg *store.Registration, err err
 		cause = "credentials"
 	case is[*tokens.SealError](err):
 		cause = "sealed"
+	case is[*tokens.SecretsError](err):
+		cause = "unreadable"
 	default:
 		return err
 	}

@@ -47,6 +47,15 @@ func (e *CredentialsError) Error() string {
 // Unwrap returns the cause.
 func (e *CredentialsError) Unwrap() error { return e.Err }
 
+// SecretsError is that our own secrets can't be read now, while nothing is known to be wrong
+// with them. It comes in an [*UnavailableError].
+type SecretsError struct{ Err error }
+
+func (e *SecretsError) Error() string { return fmt.Sprintf("our own secrets can't be read: %v", e.Err) }
+
+// Unwrap returns the cause.
+func (e *SecretsError) Unwrap() error { return e.Err }
+
 // UnexpectedError is an answer of LWA that fits nothing known: permanent for this press,
 // while the grant stays active with a next-attempt time.
 type UnexpectedError struct{ Err error }

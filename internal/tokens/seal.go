@@ -38,7 +38,7 @@ func (k *Keeper) Seal(ctx context.Context, r *store.Registration, t *lwa.Token) 
 func (k *Keeper) ring(ctx context.Context) (*seal.Ring, error) {
 	ring, err := k.Keys.Ring(ctx)
 	if err != nil {
-		return nil, k.outage(0, fmt.Errorf("reading the key ring: %w", err))
+		return nil, k.outage(0, &SecretsError{fmt.Errorf("reading the key ring: %w", err)})
 	}
 	return ring, nil
 }

@@ -1,11 +1,14 @@
 package tokens_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/restock-dev/restock/internal/credentials"
 	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/tokens"
@@ -83,6 +86,37 @@ func TestSealedTokenDoesNotOpen(t *testing.T) {
 			t.Errorf("record = %s, due %v, %d failures; want active, later, 1", stored.Status, stored.DueAt, stored.Failures)
 		}
 	})
+}
+
+// unreadable is a key ring and credentials in a Secrets Manager that is down.
+type unreadable struct{ credentials.Source }
+
+func (unreadable) Ring(context.Context) (*seal.Ring, error) { return nil, errors.New("it is down") }
+
+func (unreadable) Current(context.Context) (credentials.LWA, error) {
+	return credentials.LWA{}, errors.New("it is down")
+}
+
+// Secrets Manager out of reach is no trouble of LWA's, and says nothing of the grant.
+func TestSecretsCannotBeRead(t *testing.T) {
+	for name, change := range map[string]func(*tokens.Keeper){
+		"key ring":    func(k *tokens.Keeper) { k.Keys = unreadable{} },
+		"credentials": func(k *tokens.Keeper) { k.Credentials = unreadable{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				_, err := w.keeper(change).AccessToken(t.Context(), w.pair(device, -time.Minute))
+				wantError[*tokens.SecretsError](t, err)
+				if e := caught[*tokens.UnavailableError](t, err); !e.Outage {
+					t.Errorf("error = %v, want one for everybody", err)
+				}
+				if got := w.read(device); got.Status != store.Active || w.lwa.count() != 0 {
+					t.Errorf("record = %s after %d calls of LWA, want active and none", got.Status, w.lwa.count())
+				}
+			})
+		})
+	}
 }
 
 // A new primary key gets to both tokens with the next refresh, so that the old key can go.

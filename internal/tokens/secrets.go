@@ -24,7 +24,7 @@ func (k *Keeper) client(ctx context.Context, r *store.Registration) (lwa.Client,
 	}
 	our, err := k.Credentials.Current(ctx)
 	if err != nil {
-		return c, k.outage(0, fmt.Errorf("reading the LWA client credentials: %w", err))
+		return c, k.outage(0, &SecretsError{fmt.Errorf("reading the LWA client credentials: %w", err)})
 	}
 	if c.ClientID == our.ClientID {
 		c.ClientSecret = our.ClientSecret
