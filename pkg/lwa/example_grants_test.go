@@ -154,6 +154,30 @@ func ExampleClient_RefreshSource() {
 	// used: lwa.Token(expires 2026-01-08T14:00:00Z)
 }
 
+// A source of your own: one that reads the client secret again when Amazon refuses it, since
+// an operator may have rotated it.
+func ExampleTokenSource() {
+	srv := sandbox()
+	c := srv.Client()
+	vault := c.ClientSecret // where the secret is kept
+	c.ClientSecret = lwa.NewSecret("the one before")
+
+	s := &lwa.TokenSource{
+		Now: c.Now,
+		Fetch: func(ctx context.Context, _ *lwa.Token) (*lwa.Token, error) {
+			t, err := c.ClientCredentials(ctx, "appstore::apps:readwrite")
+			if errors.Is(err, lwa.InvalidClient) && !c.ClientSecret.Equal(vault) {
+				c.ClientSecret = vault // nobody else calls Fetch meanwhile
+				t, err = c.ClientCredentials(ctx, "appstore::apps:readwrite")
+			}
+			return t, err
+		},
+	}
+	token, err := s.Token(context.Background())
+	fmt.Println(token, err)
+	// Output: lwa.Token(expires 2026-01-08T13:00:00Z) <nil>
+}
+
 // A client of the App Submission API, whose token is fetched, kept and renewed.
 func ExampleTransport() {
 	srv := sandbox()

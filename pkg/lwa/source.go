@@ -25,8 +25,8 @@ import (
 // long as Amazon doesn't rotate it.
 type TokenSource struct {
 	// Fetch gets the next token. last is the newest there was, with the refresh token to
-	// use; nil at first. Required. Its ctx has the values of one of the callers' and ends
-	// after CallTimeout.
+	// use; nil at first. Required. It is never called twice at a time. Its ctx has the values
+	// of one of the callers' and ends after CallTimeout.
 	Fetch func(ctx context.Context, last *Token) (*Token, error)
 	// Initial is the token to begin with, one that was stored for instance; nil: none.
 	Initial *Token

@@ -130,12 +130,13 @@ func TestTransportRenewsOnce(t *testing.T) {
 func TestTransportLeavesOtherAnswersAlone(t *testing.T) {
 	long := strings.Repeat("x", 10<<10) + "Request is not authorized."
 	for name, a := range map[string]*api{
-		"forbidden":      {status: 403, refusal: `{"message":"not yours"}`},
-		"secret expired": {status: 403, refusal: `{"errors":[{"message":"Access to requested resource is denied.","details":"The LWA secret token you provided has expired."}]}`},
-		"bad request":    {status: 400, refusal: `{"message":"Invalid slot"}`},
-		"trouble":        {status: 503, refusal: "Request is not authorized."},
-		"far behind":     {status: 403, refusal: long},
-		"empty":          {status: 403},
+		"forbidden":           {status: 403, refusal: `{"message":"not yours"}`},
+		"secret expired":      {status: 403, refusal: `{"errors":[{"message":"Access to requested resource is denied.","details":"The LWA secret token you provided has expired."}]}`},
+		"secret expired, 401": {status: 401, refusal: "The LWA secret token you provided has expired."},
+		"bad request":         {status: 400, refusal: `{"message":"Invalid slot"}`},
+		"trouble":             {status: 503, refusal: "Request is not authorized."},
+		"far behind":          {status: 403, refusal: long},
+		"empty":               {status: 403},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rt, m := a.transport()
