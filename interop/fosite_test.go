@@ -113,7 +113,7 @@ func signIn(t *testing.T, c *lwa.Client, r lwa.AuthRequest) string {
 }
 
 func TestFosite(t *testing.T) {
-	stranger(t, module(t, "github.com/ory/fosite"), "our client: code with secret or PKCE, rotation, reuse, client credentials, revoked")
+	module(t, "github.com/ory/fosite", "our client: code with secret or PKCE, rotation, reuse, client credentials, revoked")
 	ctx := t.Context()
 	c := fositeServer(t)
 	ask := lwa.AuthRequest{State: "a state of some length", Scopes: []string{"profile", "offline"}}

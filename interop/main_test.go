@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,9 +26,13 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// stranger names what a test runs, and what with.
-func stranger(t *testing.T, name, what string) {
+// subject is a stranger. Its version is told once it is known.
+type subject struct{ name, version string }
+
+// stranger says who a test is about, and what it is held to.
+func stranger(t *testing.T, name, what string) *subject {
 	t.Helper()
+	s := &subject{name: name}
 	t.Cleanup(func() {
 		result := "agrees"
 		switch {
@@ -40,18 +43,20 @@ func stranger(t *testing.T, name, what string) {
 		}
 		report.mu.Lock()
 		defer report.mu.Unlock()
-		report.lines = append(report.lines, fmt.Sprintf("%-28s %-11s %s", name, result, what))
+		report.lines = append(report.lines, fmt.Sprintf("%-33s %-11s %s", s.name+" "+s.version, result, what))
 	})
+	return s
 }
 
-// module names a Go module and the version that is built here.
-func module(t *testing.T, path string) string {
+// module is a stranger that is a Go module.
+func module(t *testing.T, path, what string) {
 	t.Helper()
+	s := stranger(t, path, what)
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Version}}", path).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Base(path) + " " + strings.TrimSpace(string(out))
+	s.version = strings.TrimSpace(string(out))
 }
 
 // need finds a command and what make interop has fetched for it. Without them a laptop

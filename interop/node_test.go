@@ -14,10 +14,10 @@ import (
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
 )
 
-// node finds node and a package of npm, and returns the command and the package's name
-// and version.
-func node(t *testing.T, name string) (command, version string) {
+// node is a stranger that is a package of npm. It returns the command that runs it.
+func node(t *testing.T, name, what string) (command string) {
 	t.Helper()
+	s := stranger(t, name, what)
 	manifest := filepath.Join("node", "node_modules", name, "package.json")
 	command = need(t, "node", manifest)
 	text, err := os.ReadFile(manifest)
@@ -30,7 +30,8 @@ func node(t *testing.T, name string) (command, version string) {
 	if err := json.Unmarshal(text, &p); err != nil {
 		t.Fatal(err)
 	}
-	return command, p.Version
+	s.version = p.Version
+	return command
 }
 
 // signedIn returns a refresh token, and a code that was not exchanged yet.
@@ -54,8 +55,7 @@ func signedIn(t *testing.T, a *sandbox) (refreshToken, code string) {
 // npmClient runs a client from npm against Amazon's addresses, and returns the sandbox.
 func npmClient(t *testing.T, name, script, what string, sw func(*lwatest.Switches)) *sandbox {
 	t.Helper()
-	command, version := node(t, name)
-	stranger(t, name+" "+version, what)
+	command := node(t, name, what)
 	switches := lwatest.DefaultSwitches()
 	sw(&switches)
 	a := newSandbox(t, lwatest.Options{Switches: &switches})
@@ -116,8 +116,7 @@ func mockServer(t *testing.T, command string) lwa.Endpoint {
 }
 
 func TestOAuth2MockServer(t *testing.T) {
-	command, version := node(t, "oauth2-mock-server")
-	stranger(t, "oauth2-mock-server "+version, "our client: code with PKCE, refresh, client credentials, refusals")
+	command := node(t, "oauth2-mock-server", "our client: code with PKCE, refresh, client credentials, refusals")
 	c := &lwa.Client{
 		ClientID: "anybody", ClientSecret: lwa.NewSecret("anything"), RedirectURL: "http://localhost:8080/callback",
 		Endpoint: mockServer(t, command),

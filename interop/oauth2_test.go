@@ -26,7 +26,7 @@ func x(a *sandbox) (*oauth2.Config, context.Context) {
 }
 
 func TestOAuth2(t *testing.T) {
-	stranger(t, module(t, "golang.org/x/oauth2"), "code, PKCE, refresh, client credentials; RFC 8628 is not Amazon's device grant")
+	module(t, "golang.org/x/oauth2", "code, PKCE, refresh, client credentials; RFC 8628 is not Amazon's device grant")
 	t.Run("code and refresh", oauth2Code)
 	t.Run("PKCE without a secret", oauth2PKCE)
 	t.Run("refusals", oauth2Refusals)

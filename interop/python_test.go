@@ -10,13 +10,13 @@ import (
 
 func TestRequestsOAuthlib(t *testing.T) {
 	const site = "site"
+	s := stranger(t, "requests-oauthlib", "code, PKCE, refresh, profile, client credentials, refusals")
 	command := need(t, "python3", filepath.Join("python", site, "requests_oauthlib"))
 	found, err := filepath.Glob(filepath.Join("python", site, "requests_oauthlib-*.dist-info"))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("versions of requests-oauthlib: %v, %v; make interop fetches one", found, err)
 	}
-	version := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(found[0]), "requests_oauthlib-"), ".dist-info")
-	stranger(t, "requests-oauthlib "+version, "code, PKCE, refresh, profile, client credentials, refusals")
+	s.version = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(found[0]), "requests_oauthlib-"), ".dist-info")
 	sw := lwatest.DefaultSwitches()
 	sw.Consent = lwatest.Allow
 	a := newSandbox(t, lwatest.Options{Switches: &sw})

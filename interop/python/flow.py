@@ -21,7 +21,7 @@ def sign_in(session):
     assert answer.status_code == 302, answer.status_code
     back = answer.headers["Location"]
     assert "state=" + state in back
-    # It insists on https, which a loopback address is excused from.
+    # oauthlib takes no answer that came by http, not even on loopback.
     return back.replace("http://", "https://", 1)
 
 
