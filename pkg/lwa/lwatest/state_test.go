@@ -175,6 +175,37 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
+// What was kept before there were other grant types goes on as what it was.
+func TestRestoreOfAnEarlierVersion(t *testing.T) {
+	srv := newServer(t, nil)
+	token := paired(t, srv).str("refresh_token")
+	code := visit(t, srv).Get("code")
+	snapshot, err := srv.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const member = `"type":"authorization_code",`
+	stripped := 0
+	for i, r := range snapshot {
+		if text := string(r.Value); strings.Contains(text, member) {
+			snapshot[i].Value = json.RawMessage(strings.Replace(text, member, "", 1))
+			stripped++
+		}
+	}
+	if stripped != 2 {
+		t.Fatalf("%d records have a type, want both grants", stripped)
+	}
+	again := newServer(t, nil)
+	if err := again.Restore(snapshot); err != nil {
+		t.Fatal(err)
+	}
+	wantTokens(t, post(t, again, refreshForm(token)))
+	wantTokens(t, post(t, again, exchangeForm(code)))
+	if n := len(again.Grants(lwatest.Match{Type: "authorization_code"})); n != 2 {
+		t.Errorf("%d grants by code, want 2", n)
+	}
+}
+
 func TestSaveIsNotCalledForNothing(t *testing.T) {
 	d := &disk{records: map[string]string{}, fail: errors.New("called")}
 	srv := boot(t, d)

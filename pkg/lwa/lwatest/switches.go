@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Consent says what becomes of a customer at the authorize page.
+// Consent says what becomes of a customer who is to agree.
 type Consent string
 
 // The ways to consent.
@@ -52,7 +52,8 @@ const (
 // known how Amazon behaves. There are no hidden defaults: start from [DefaultSwitches]
 // or [Server.Switches], and decode JSON over one of these.
 type Switches struct {
-	// Consent is what the authorize page does; default ask.
+	// Consent is what becomes of a customer at the authorize page, and of one whose
+	// device has asked for a code pair; default ask.
 	Consent Consent `json:"consent"`
 	// Customer is the user ID who is signed in; "": the first customer.
 	Customer string `json:"customer"`
@@ -144,8 +145,8 @@ type Switches struct {
 	// client_credentials only.
 	ScopeAlways bool `json:"scope_always"`
 
-	// Statuses of refusals that have not been seen with one: 400 unless it says
-	// something else; of insufficient_scope 401 (default), 403 or 400; of ServerError 500.
+	// The statuses of refusals that nobody has seen with one: 400 to 499, by default 400
+	// and of insufficient_scope 401; of ServerError 500 to 599, by default 500.
 	UnsupportedGrantTypeStatus int `json:"unsupported_grant_type_status"`
 	InvalidRequestStatus       int `json:"invalid_request_status"`
 	InsufficientScopeStatus    int `json:"insufficient_scope_status"`
