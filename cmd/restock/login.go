@@ -26,6 +26,7 @@ type loginCommand struct {
 	RedirectURL string        `name:"redirect-url" placeholder:"URL" help:"Where to take Amazon's answer on this machine; it must be an Allowed Return URL. Default: http://localhost:8085/callback."`
 	NoBrowser   bool          `name:"no-browser" help:"Print the link and open no browser."`
 	Timeout     time.Duration `default:"5m" help:"How long to wait for the customer."`
+	Region      string        `placeholder:"na|eu|fe" variable:"RESTOCK_LWA_REGION" help:"Region of LWA. Default: na."`
 	lwaFlags
 	JSON bool `name:"json" help:"Print what happens as JSON, one object a line."`
 }

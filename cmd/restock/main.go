@@ -32,6 +32,7 @@ type commands struct {
 	Sandbox   sandboxCommand   `cmd:"" help:"Run the sandbox alone, for the tests of other software."`
 	Login     loginCommand     `cmd:"" help:"Sign in with Amazon from this terminal."`
 	Token     tokenCommand     `cmd:"" help:"Print a valid access token, for scripts."`
+	Doctor    doctorCommand    `cmd:"" help:"Find what is wrong with a set-up, and explain errors."`
 	Devices   devicesCommand   `cmd:"" help:"Look at the devices of a running restock up."`
 	Status    statusCommand    `cmd:"" help:"Say how a running restock up is doing."`
 	Redrive   redriveCommand   `cmd:"" help:"Put back messages that were given up, of a stack or of a restock up."`

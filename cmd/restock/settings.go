@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,15 +23,7 @@ import (
 // name. The flags are the fields with a variable in their tag, what they may hold is
 // checked with these.
 func settings(command any, environ map[string]string) (*config.Config, error) {
-	flags := map[string]string{} // variable → flag that was given
-	for field, value := range flagsOf(reflect.ValueOf(command).Elem()) {
-		variable := field.Tag.Get("variable")
-		name := field.Tag.Get("name")
-		if name == "" {
-			name = strings.ToLower(field.Name)
-		}
-		environ[variable], flags[variable] = value, "--"+name
-	}
+	flags := overlay(command, environ)
 	cfg, err := config.Parse(environ)
 	var fault *config.Fault
 	if errors.As(err, &fault) && flags[fault.Variable] != "" {
@@ -40,6 +33,17 @@ func settings(command any, environ map[string]string) (*config.Config, error) {
 		return nil, usageError{err.Error()}
 	}
 	return cfg, nil
+}
+
+// overlay puts a command's flags into the environment, and returns the flag that was given
+// for each variable.
+func overlay(command any, environ map[string]string) map[string]string {
+	flags := map[string]string{}
+	for field, value := range flagsOf(reflect.ValueOf(command).Elem()) {
+		variable := field.Tag.Get("variable")
+		environ[variable], flags[variable] = value, "--"+cmp.Or(field.Tag.Get("name"), strings.ToLower(field.Name))
+	}
+	return flags
 }
 
 // flagsOf yields the flags that were given and have a variable.
@@ -75,7 +79,6 @@ func text(f reflect.Value) string {
 // lwaFlags say which client of which LWA a command speaks for.
 type lwaFlags struct {
 	ClientID        string `name:"client-id" placeholder:"ID" variable:"RESTOCK_LWA_CLIENT_ID" help:"Client ID of the LWA security profile, with the secret in RESTOCK_LWA_CLIENT_SECRET. Default: that of the sandbox of a running restock up."`
-	Region          string `placeholder:"na|eu|fe" variable:"RESTOCK_LWA_REGION" help:"Region of LWA. Default: na."`
 	LWAURL          string `name:"lwa-url" placeholder:"URL" variable:"RESTOCK_LWA_API_URL" help:"API of another LWA than Amazon's, such as a sandbox."`
 	LWAAuthorizeURL string `name:"lwa-authorize-url" placeholder:"URL" variable:"RESTOCK_LWA_AUTHORIZE_URL" help:"Authorize page of another LWA. Default: /ap/oa of its API."`
 	Data            string `placeholder:"FILE" variable:"RESTOCK_DATA" help:"Data file. Sign-ins are kept beside it, sealed with its key ring. Default: in the user's data directory."`

@@ -16,8 +16,12 @@ import (
 )
 
 type tokenCommand struct {
-	Thing  string   `placeholder:"MODEL::SERIAL" help:"Token of this paired device, from a running restock up or its data file."`
+	Thing  string   `placeholder:"MODEL::SERIAL" help:"Token of this paired device, from a running restock up, its data file or a stack."`
 	Scopes []string `name:"scope" placeholder:"SCOPE" sep:"none" help:"Token for this scope; may be repeated. Of the sign-in for it, else of the application itself."`
+
+	Stack   string `placeholder:"NAME" help:"Deployed stack that the device is paired with."`
+	Profile string `placeholder:"NAME" help:"With --stack: profile of the AWS command line to use."`
+	Region  string `placeholder:"REGION" help:"Region of LWA, na, eu or fe; with --stack: AWS region. Default: as configured."`
 	lwaFlags
 }
 
@@ -34,7 +38,8 @@ Examples:
 
     curl -H "Authorization: Bearer $(restock token --scope appstore::apps:readwrite)" https://developer.amazon.com/api/appstore/v1/applications
     restock token --scope profile
-    restock token --thing ACME-VAC-1::SN0001`
+    restock token --thing ACME-VAC-1::SN0001
+    restock token --thing ACME-VAC-1::SN0001 --stack restock-prod`
 }
 
 // signInError is a token that only a person can bring back.
@@ -43,22 +48,7 @@ type signInError struct{ text string }
 func (e signInError) Error() string { return e.text }
 
 func (c *tokenCommand) Run(ctx context.Context, t *terminal) error {
-	cfg, err := settings(c, config.Environ())
-	if err != nil {
-		return err
-	}
-	if err := openData(cfg); err != nil {
-		return err
-	}
-	var token lwa.Secret
-	switch {
-	case c.Thing != "" && len(c.Scopes) > 0:
-		return usageError{"give --thing or --scope, not both"}
-	case c.Thing != "":
-		token, err = c.ofThing(ctx, cfg)
-	default:
-		token, err = c.ofGrant(ctx, t, cfg)
-	}
+	token, err := c.token(ctx, t)
 	if err != nil {
 		return needsPerson(explained(err))
 	}
@@ -66,10 +56,41 @@ func (c *tokenCommand) Run(ctx context.Context, t *terminal) error {
 	return err
 }
 
-func (c *tokenCommand) ofThing(ctx context.Context, cfg *config.Config) (lwa.Secret, error) {
-	if _, err := thing.Parse(c.Thing); err != nil {
-		return lwa.Secret{}, usageError{"--thing: " + err.Error()}
+func (c *tokenCommand) token(ctx context.Context, t *terminal) (lwa.Secret, error) {
+	switch {
+	case c.Thing != "" && len(c.Scopes) > 0:
+		return lwa.Secret{}, usageError{"give --thing or --scope, not both"}
+	case c.Stack != "" && c.Thing == "":
+		return lwa.Secret{}, usageError{"--stack needs --thing"}
+	case c.Stack == "" && c.Profile != "":
+		return lwa.Secret{}, usageError{"--profile needs --stack"}
 	}
+	if c.Thing != "" {
+		if _, err := thing.Parse(c.Thing); err != nil {
+			return lwa.Secret{}, usageError{"--thing: " + err.Error()}
+		}
+	}
+	if c.Stack != "" {
+		return c.ofStack(ctx, t)
+	}
+	environ := config.Environ()
+	if c.Region != "" {
+		environ["RESTOCK_LWA_REGION"] = c.Region
+	}
+	cfg, err := settings(c, environ)
+	if err == nil {
+		err = openData(cfg)
+	}
+	switch {
+	case err != nil:
+		return lwa.Secret{}, err
+	case c.Thing != "":
+		return c.ofThing(ctx, cfg)
+	}
+	return c.ofGrant(ctx, t, cfg)
+}
+
+func (c *tokenCommand) ofThing(ctx context.Context, cfg *config.Config) (lwa.Secret, error) {
 	got, err := local.AskAccessToken(ctx, cfg.Data, c.Thing)
 	if errors.Is(err, local.ErrNotRunning) {
 		got, err = local.OpenAccess(ctx, cfg, c.Thing)

@@ -72,6 +72,16 @@ func Open(environ map[string]string, required ...string) (*AWS, error) {
 	return &AWS{Config: settings, sdk: sdk, environ: environ}, nil
 }
 
+// With is Open for an operator's command: what a function is set to, with the operator's
+// own credentials, region and bounds in sdk.
+func With(sdk aws.Config, environ map[string]string, required ...string) (*AWS, error) {
+	settings, err := config.Parse(environ, required...)
+	if err != nil {
+		return nil, err
+	}
+	return &AWS{Config: settings, sdk: sdk}, nil
+}
+
 // retryer tries a few times, and holds calls back once a service throttles them. Each
 // client has its own, so that a throttled queue does not slow the table down.
 func retryer() aws.Retryer {

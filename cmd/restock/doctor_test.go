@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/restock-dev/restock/internal/doctor"
+	"github.com/restock-dev/restock/internal/local"
+)
+
+// findings runs restock doctor --json.
+func findings(t *testing.T, env []string, code int, args ...string) map[string]doctor.Finding {
+	t.Helper()
+	r := restock(t, env, append([]string{"doctor", "check", "--json"}, args...)...)
+	var report struct {
+		Findings []doctor.Finding
+		Fail     int
+	}
+	if err := json.Unmarshal([]byte(r.out), &report); err != nil || r.code != code || (report.Fail > 0) != (code == exitFailed) {
+		t.Fatalf("restock doctor %v: %+v, want code %d", args, r, code)
+	}
+	if strings.Contains(r.out+r.err, "canary") {
+		t.Errorf("a secret was printed: %s", r.out)
+	}
+	all := map[string]doctor.Finding{}
+	for _, f := range report.Findings {
+		if have, ok := all[f.Check]; !ok || have.Level == doctor.OK {
+			all[f.Check] = f
+		}
+	}
+	return all
+}
+
+// levels checks the level of findings.
+func levels(t *testing.T, got map[string]doctor.Finding, want map[string]doctor.Level) {
+	t.Helper()
+	for check, level := range want {
+		if got[check].Level != level {
+			t.Errorf("%s: %+v, want %s", check, got[check], level)
+		}
+	}
+}
+
+func TestDoctorOnSandbox(t *testing.T) {
+	b := startSandbox(t, nil)
+	data := []string{"--data", filepath.Join(t.TempDir(), "restock.db")}
+	env := append(b.env(), "RESTOCK_DRS_URL="+b.APIURL)
+	levels(t, findings(t, env, 0, data...), map[string]doctor.Level{
+		"settings": doctor.OK, "client ID": doctor.OK, "client secret": doctor.OK, "redirect URL": doctor.OK, "clock": doctor.OK,
+		"Dash Replenishment": doctor.OK, "key ring": doctor.OK,
+	})
+	wrong := findings(t, append(env, clientSecretVariable+"=canary-secret"), exitFailed, append(data, "--redirect-url", "https://elsewhere.example.com/callback")...)
+	levels(t, wrong, map[string]doctor.Level{"client ID": doctor.OK, "client secret": doctor.Fail, "redirect URL": doctor.Fail})
+	if f := wrong["client secret"]; f.Setting != clientSecretVariable || f.Fix == "" {
+		t.Errorf("the finding about the secret: %+v", f)
+	}
+	if _, err := os.Stat(local.RingPath(data[1])); err == nil {
+		t.Error("restock doctor has made a key ring")
+	}
+	words := restock(t, env, append([]string{"doctor"}, data...)...)
+	if words.code != 0 || !strings.Contains(words.out, "✓ client secret") || !strings.Contains(words.out, "0 failed") {
+		t.Errorf("in words: %+v", words)
+	}
+}
+
+func TestDoctorOnUp(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	u.pair(t, "ACME-VAC-1", "SN0001")
+	data := []string{"--data", u.data}
+	levels(t, findings(t, nil, 0, data...), map[string]doctor.Level{
+		"restock up": doctor.OK, "devices": doctor.OK, "key ring": doctor.OK, "client ID": doctor.OK, "client secret": doctor.OK,
+		"redirect URL": doctor.OK, "callback page": doctor.OK, "Dash Replenishment": doctor.OK,
+	})
+	u.stop(t, os.Interrupt)
+	stopped := findings(t, nil, 0, data...)
+	if f := stopped["key ring"]; f.Level != doctor.OK || !strings.Contains(f.Found, "opens the 2 stored tokens") {
+		t.Errorf("the key ring: %+v", f)
+	}
+
+	// Another ring opens nothing.
+	other := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	other.stop(t, os.Interrupt)
+	text, err := os.ReadFile(local.RingPath(other.data))
+	if err == nil {
+		err = os.WriteFile(local.RingPath(u.data), text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := findings(t, nil, exitFailed, data...)["stored tokens"]; f.Level != doctor.Fail || f.Setting != local.RingPath(u.data) {
+		t.Errorf("with another key ring: %+v", f)
+	}
+	if err := os.Chmod(local.RingPath(u.data), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if f := findings(t, nil, exitFailed, data...)["key ring"]; !strings.Contains(f.Found, "chmod 600") {
+		t.Errorf("with a ring that others can read: %+v", f)
+	}
+	if err := os.Remove(local.RingPath(u.data)); err != nil {
+		t.Fatal(err)
+	}
+	if f := findings(t, nil, exitFailed, data...)["key ring"]; !strings.Contains(f.Found, "missing") {
+		t.Errorf("without a ring: %+v", f)
+	}
+}
+
+func TestDoctorOfSettings(t *testing.T) {
+	env := []string{"RESTOCK_LWA_REGION=mars", "RESTOCK_LWA_CLIENT_SECRET=canary secret", "RESTOCK_SHARDS=many"}
+	r := restock(t, env, "doctor", "check", "--json", "--redirect-url", "http://example.com/")
+	var report struct{ Findings []doctor.Finding }
+	if err := json.Unmarshal([]byte(r.out), &report); err != nil || r.code != exitFailed {
+		t.Fatalf("restock doctor: %+v", r)
+	}
+	settings := map[string]bool{}
+	for _, f := range report.Findings {
+		settings[f.Setting] = f.Level == doctor.Fail && f.Fix != ""
+	}
+	for _, want := range []string{"RESTOCK_LWA_REGION", "RESTOCK_LWA_CLIENT_SECRET", "RESTOCK_SHARDS", "--redirect-url"} {
+		if !settings[want] {
+			t.Errorf("no finding about %s: %s", want, r.out)
+		}
+	}
+	if strings.Contains(r.out+r.err, "canary") {
+		t.Error("a secret was printed")
+	}
+	restock(t, nil, "doctor", "--profile", "x").sentence(t, exitUsage, "--stack")
+	none := findings(t, []string{clientSecretVariable + "=canary-secret"}, exitFailed, "--data", filepath.Join(t.TempDir(), "restock.db"))
+	levels(t, none, map[string]doctor.Level{"client ID": doctor.Fail})
+}
+
+func TestDoctorExplain(t *testing.T) {
+	r := restock(t, nil, "doctor", "explain", `{"error_description":"canary","error":"invalid_client"}`)
+	if r.code != 0 || !strings.Contains(r.out, "client secret") || strings.Contains(r.out, "canary") {
+		t.Errorf("an error of LWA: %+v", r)
+	}
+	var all []doctor.Explanation
+	r = restock(t, nil, "doctor", "explain", "--json", `{"code":"taken","detail":"x"}`)
+	if err := json.Unmarshal([]byte(r.out), &all); err != nil || len(all) != 1 || all[0].What != "taken" {
+		t.Errorf("a problem as JSON: %+v", r)
+	}
+	restock(t, nil, "doctor", "explain", "canary: nothing known").sentence(t, exitFailed, "nothing in this text is known")
+	c := exec.Command(binary, "doctor", "explain")
+	c.Env = cleanEnvironment()
+	c.Stdin = strings.NewReader("level=INFO msg=press outcome=failed detail_code=TOO_OLD" + strings.Repeat(" ", doctor.MaxText) + "detail_code=BAD_MESSAGE")
+	var out bytes.Buffer
+	c.Stdout = &out
+	if err := c.Run(); err != nil || !strings.Contains(out.String(), "TOO_OLD") || strings.Contains(out.String(), "BAD_MESSAGE") {
+		t.Errorf("from standard input: %v %s", err, out.String())
+	}
+}
