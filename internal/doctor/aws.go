@@ -26,7 +26,7 @@ func said(err error) string {
 // CheckTable checks that a table is there, and has the keys, index and expiry that the
 // store uses.
 func CheckTable(ctx context.Context, sdk aws.Config, table, setting string) (f Findings) {
-	const check, redeploy = "table", "Deploy template.yaml again, or name the table that it made."
+	const check = "table"
 	client := dynamodb.NewFromConfig(sdk)
 	out, err := client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table})
 	var absent *types.ResourceNotFoundException
@@ -38,16 +38,35 @@ func CheckTable(ctx context.Context, sdk aws.Config, table, setting string) (f F
 		f.Fail(check, setting, "Look at the network and the permissions.", "The table %s can't be looked at: %s.", table, said(err))
 		return f
 	}
-	t := out.Table
-	if t.TableStatus != types.TableStatusActive && t.TableStatus != types.TableStatusUpdating {
-		f.Fail(check, setting, "Wait for it, or look at it in the DynamoDB console.", "The table %s is %s.", table, strings.ToLower(string(t.TableStatus)))
+	f.keys(out.Table, setting)
+	ttl, err := client.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &table})
+	switch {
+	case err != nil:
+		f.Warn("expiry", setting, "Allow dynamodb:DescribeTimeToLive.", "Whether records of %s expire can't be looked at: %s.", table, said(err))
+	case ttl.TimeToLiveDescription == nil || aws.ToString(ttl.TimeToLiveDescription.AttributeName) != "ttl":
+		f.Warn("expiry", setting, redeploy, "Records of %s don't expire: the attribute ttl is not set for it, and the table grows.", table)
+	default:
+		f.OK("expiry", "Records expire by the attribute ttl.")
 	}
-	attributes := map[string]string{}
+	return f
+}
+
+const redeploy = "Deploy template.yaml again, or name the table that it made."
+
+// keys checks the keys of a table and of its index.
+func (f *Findings) keys(t *types.TableDescription, setting string) {
+	table, attributes := aws.ToString(t.TableName), map[string]string{}
 	for _, a := range t.AttributeDefinitions {
 		attributes[aws.ToString(a.AttributeName)] = string(a.AttributeType)
 	}
-	if keys := keysOf(t.KeySchema, attributes); keys != "pk:S:HASH sk:S:RANGE" {
-		f.Fail(check, setting, redeploy, "The table %s has the keys %q instead of pk and sk, both text.", table, keys)
+	keys := keysOf(t.KeySchema, attributes)
+	switch {
+	case t.TableStatus != types.TableStatusActive && t.TableStatus != types.TableStatusUpdating:
+		f.Fail("table", setting, "Wait for it, or look at it in the DynamoDB console.", "The table %s is %s.", table, strings.ToLower(string(t.TableStatus)))
+	case keys != "pk:S:HASH sk:S:RANGE":
+		f.Fail("table", setting, redeploy, "The table %s has the keys %q instead of pk and sk, both text.", table, keys)
+	default:
+		f.OK("table", "%s is there, with its keys.", table)
 	}
 	index := ""
 	for _, i := range t.GlobalSecondaryIndexes {
@@ -57,22 +76,12 @@ func CheckTable(ctx context.Context, sdk aws.Config, table, setting string) (f F
 	}
 	switch index {
 	case "due_shard:S:HASH due_at:N:RANGE":
+		f.OK("index", "It has the index due.")
 	case "":
 		f.Fail("index", setting, redeploy, "The table %s has no index due, so no token is refreshed ahead.", table)
 	default:
 		f.Fail("index", setting, redeploy, "The index due of %s has the keys %q instead of due_shard, a text, and due_at, a number.", table, index)
 	}
-	ttl, err := client.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &table})
-	switch {
-	case err != nil:
-		f.Warn("expiry", setting, "Allow dynamodb:DescribeTimeToLive.", "Whether records of %s expire can't be looked at: %s.", table, said(err))
-	case ttl.TimeToLiveDescription == nil || aws.ToString(ttl.TimeToLiveDescription.AttributeName) != "ttl":
-		f.Warn("expiry", setting, redeploy, "Records of %s don't expire: the attribute ttl is not set for it, and the table grows.", table)
-	}
-	if len(f) == 0 {
-		f.OK(check, "%s is there, with keys, index and expiry.", table)
-	}
-	return f
 }
 
 // keysOf writes a key schema as text.
