@@ -47,7 +47,6 @@ type Broker struct {
 
 	server   *mqtt.Server
 	listener net.Listener
-	sessions sessions
 }
 
 // counter counts what happened.
@@ -170,6 +169,21 @@ type boundConn struct {
 	net.Conn
 	release func()
 	once    sync.Once
+
+	// keyHash is that of the device key that the connection was admitted with, "" where it
+	// is trusted, nil before. It lies here, not with the thing: a newer connection has its
+	// own, for which an older one must not pass, while a session that waits for its device
+	// hears on by that of the connection it was left by.
+	keyHash atomic.Pointer[string]
+}
+
+// admittedWith returns the hash of the device key that a connection was admitted with.
+func admittedWith(cl *mqtt.Client) (hash string, known bool) {
+	c, ok := cl.Net.Conn.(*boundConn)
+	if !ok || c.keyHash.Load() == nil {
+		return "", false
+	}
+	return *c.keyHash.Load(), true
 }
 
 func (c *boundConn) Close() error {

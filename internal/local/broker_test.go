@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/restock-dev/restock/internal/devicekey"
@@ -345,6 +346,44 @@ func TestBrokerSessionWaits(t *testing.T) {
 }
 
 // A newer registration's key ends the connections that an older one proved.
+// takingUp runs at the instant at which a device is admitted, and has not yet taken up the
+// session that waits for it.
+type takingUp struct {
+	mqtt.HookBase
+	do func()
+}
+
+func (h *takingUp) Provides(event byte) bool { return event == mqtt.OnSessionEstablish }
+
+func (h *takingUp) OnSessionEstablish(*mqtt.Client, packets.Packet) { h.do() }
+
+func TestBrokerSessionHearsWhileItIsTakenUp(t *testing.T) {
+	b := newBroker(t, true)
+	away := func(o *paho.ClientOptions) { o.SetCleanSession(false) }
+	c, _ := b.mustConnect(t, login{vac, "", ""}, away)
+	if err := done(c.Subscribe("dash/v1/down/"+vac+"/+", 1, nil)); err != nil {
+		t.Fatal(err)
+	}
+	c.Disconnect(0)
+	until(t, "the device to be gone", func() bool { return !b.IsConnected(vac) })
+	err := b.Watch(&takingUp{do: func() {
+		if err := b.Publish(t.Context(), vac, message.EventResult, message.Result{ID: "1"}); err != nil {
+			t.Error(err)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan paho.Message, 1)
+	b.mustConnect(t, login{vac, "", ""}, away, func(o *paho.ClientOptions) {
+		o.SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { heard <- m })
+	})
+	receive(t, "the message of that instant", heard)
+	if n := b.counts.of("MQTTRefused"); n > 0 {
+		t.Errorf("%v refused, want none", n)
+	}
+}
+
 func TestBrokerReplacedKey(t *testing.T) {
 	b := newBroker(t, true)
 	key := devicekey.New(vac)

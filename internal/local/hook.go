@@ -30,7 +30,7 @@ func (h *hook) ID() string { return "policy" }
 func (h *hook) Provides(event byte) bool {
 	switch event {
 	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnPublish,
-		mqtt.OnPublishDropped, mqtt.OnWillSent, mqtt.OnSessionEstablished, mqtt.OnDisconnect, mqtt.OnClientExpired:
+		mqtt.OnPublishDropped, mqtt.OnWillSent, mqtt.OnSessionEstablished, mqtt.OnDisconnect:
 		return true
 	}
 	return false
@@ -65,7 +65,9 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		h.refused(cl, "connection", err)
 		return false
 	}
-	h.b.sessions.admit(cl, hash)
+	if c, ok := cl.Net.Conn.(*boundConn); ok {
+		c.keyHash.Store(&hash)
+	}
 	// A delayed will would come in the name of whoever is connected by then.
 	cl.Properties.Will.WillDelayInterval = 0
 	return true
@@ -83,15 +85,11 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 
 // OnDisconnect holds back the end of a connection that was taken over until the
 // broker has marked it so: else the end would remove its successor.
-func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, expire bool) {
+func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
 	if !errors.Is(cl.StopCause(), packets.ErrSessionTakenOver) {
 		slog.Info("device disconnected", "thing", cl.ID)
-		if expire { // else its session stays, and hears on
-			h.b.sessions.forget(cl)
-		}
 		return
 	}
-	defer h.b.sessions.forget(cl)
 	slog.Info("device connected again, its older connection was closed", "thing", cl.ID)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -103,12 +101,9 @@ func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, expire bool) {
 	}
 }
 
-// OnClientExpired forgets a session that nobody came back to.
-func (h *hook) OnClientExpired(cl *mqtt.Client) { h.b.sessions.forget(cl) }
-
 // admitted reports whether the key that a connection was admitted with still holds.
 func (h *hook) admitted(cl *mqtt.Client) bool {
-	hash, known := h.b.sessions.hash(cl)
+	hash, known := admittedWith(cl)
 	ctx, cancel := context.WithTimeout(context.Background(), acceptTimeout)
 	defer cancel()
 	return known && stillGood(ctx, h.b.Store, cl.ID, hash)
@@ -207,7 +202,7 @@ func (h *hook) accept(cl *mqtt.Client, pk packets.Packet) error {
 		return errors.New("the topic is not the thing's own")
 	}
 	principal := "trusted-local"
-	if hash, _ := h.b.sessions.hash(cl); hash != "" {
+	if hash, _ := admittedWith(cl); hash != "" {
 		principal = "device-key"
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), acceptTimeout)
