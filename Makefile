@@ -36,7 +36,7 @@ interop: ## run strangers' software against the sandbox, and our client against 
 	cd interop && $(GO) vet ./... && $(GO) test -count=1
 
 lint: ## check format and code
-	$(GO) vet ./...
+	$(GO) vet -tags sam ./...
 	$(TOOL) golangci-lint run
 	$(TOOL) golangci-lint fmt --diff
 
