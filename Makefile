@@ -53,8 +53,8 @@ sam-up: $(TRANSLATOR) ## build with SAM and serve on this machine, in Docker (PO
 	@exec bin/sam-up -python $(CURDIR)/bin/translator/bin/python -port $(or $(PORT),3000)
 
 sam-test: $(TRANSLATOR) ## run what SAM builds in Docker: every event, the API in a browser, the wiring
-	$(GO) test -tags sam -count=1 -timeout 40m ./samtest -args -python $(CURDIR)/bin/translator/bin/python
-	$(GO) test -tags sam -count=1 -timeout 10m ./e2e -run '^TestSAM$$' -args -python $(CURDIR)/bin/translator/bin/python
+	cd samtest && $(GO) test -tags sam -count=1 -parallel 3 -timeout 40m -args -python $(CURDIR)/bin/translator/bin/python
+	cd e2e && $(GO) test -tags sam -count=1 -timeout 15m -run '^TestSAM$$' -args -python $(CURDIR)/bin/translator/bin/python
 
 bench: ## measure; see bench/README.md
 	$(GO) run ./bench

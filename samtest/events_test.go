@@ -5,6 +5,8 @@ package samtest_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -37,19 +39,24 @@ func TestEvents(t *testing.T) {
 		idle <- newWorld(t, fmt.Sprintf("events%d", i))
 	}
 	var done atomic.Int64
-	t.Cleanup(func() { t.Logf("%d of %d events were run", done.Load(), len(cases)) })
+	for name, why := range cannotRun {
+		if !slices.ContainsFunc(cases, func(c *eventtest.Case) bool { return c.Name == name }) {
+			t.Errorf("there is no event %s, which can't be run", name)
+		}
+		fmt.Fprintf(os.Stderr, "not run here: %s: %s\n", name, why)
+	}
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
-			if why := cannotRun[c.Name]; why != "" {
-				t.Logf("not run here: %s", why)
+			if cannotRun[c.Name] != "" {
 				return
 			}
 			t.Parallel()
 			w := <-idle
 			defer func() { idle <- w }()
+			began := time.Now()
 			w.reset(t, c)
 			c.Check(t, w)
-			done.Add(1)
+			fmt.Fprintf(os.Stderr, "%3d of %d  %4.1f s  %s\n", done.Add(1), len(cases)-len(cannotRun), time.Since(began).Seconds(), c.Name)
 		})
 	}
 }
