@@ -61,6 +61,11 @@ func (a *Amazon) Step(ctx context.Context, order, step string) error {
 	return a.post(ctx, "/sandbox/orders/"+url.PathEscape(order)+"/"+step, nil)
 }
 
+// Order takes an order a step further: ship, deliver, cancel or resolve.
+func (a *Amazon) Order(ctx context.Context, id, step string) error {
+	return a.post(ctx, "/sandbox/orders/"+id+"/"+step, struct{}{})
+}
+
 // Advance moves the sandbox's clock on, by a duration such as "24h".
 func (a *Amazon) Advance(ctx context.Context, by string) error {
 	return a.post(ctx, "/sandbox/clock", map[string]string{"advance": by})
