@@ -38,9 +38,14 @@ type onAWS struct {
 	retry    string // ARN of the retry queue
 }
 
-// deployed is the stack that functions on AWS are of.
-func deployed() (*cfn.Stack, error) {
-	return cfn.Deployed(map[string]string{"EventBus": "fleet"})
+// deployed is the stack that functions on AWS are of, with further parameters, names and
+// values in turn.
+func deployed(more ...string) (*cfn.Stack, error) {
+	parameters := map[string]string{"EventBus": "fleet"}
+	for i := 0; i+1 < len(more); i += 2 {
+		parameters[more[i]] = more[i+1]
+	}
+	return cfn.Deployed(parameters)
 }
 
 func newOnAWS(t *testing.T, stack *cfn.Stack, name string, parts PartsOf, build Build, env map[string]string) *onAWS {

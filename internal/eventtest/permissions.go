@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/restock-dev/restock/internal/awsproxy"
+	"github.com/restock-dev/restock/internal/cfn"
 	"github.com/restock-dev/restock/internal/permissions"
 )
 
@@ -17,7 +18,8 @@ type Trouble struct {
 
 // Permissions feeds every event of a function, and troubles, to it with the parts that it
 // has on AWS, and holds what it calls there against what template.yaml allows it: nothing
-// else, and nothing more. function is its logical name.
+// else, and nothing more, be it encrypted with a key of the account or not. function is its
+// logical name.
 func Permissions(t *testing.T, function string, parts PartsOf, build Build, troubles ...Trouble) {
 	t.Helper()
 	stack, err := deployed()
@@ -65,11 +67,27 @@ func Permissions(t *testing.T, function string, parts PartsOf, build Build, trou
 			note(t, w)
 		})
 	}
+	hold(t, stack, function, calls)
+	const key = "arn:aws:kms:us-east-1:123456789012:key/0"
+	if stack, err = deployed("KmsKeyArn", key); err != nil {
+		t.Fatal(err)
+	}
+	hold(t, stack, function, calls)
+}
+
+// hold holds the calls against the role that the function has in a stack.
+func hold(t *testing.T, stack *cfn.Stack, function string, calls []permissions.Call) {
+	t.Helper()
 	grants, byAWS, err := permissions.Function(stack, function)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, fault := range permissions.Check(grants, append(calls, byAWS...)) {
+	all := append(byAWS, calls...)
+	ofKeys, err := permissions.Keys(stack, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range permissions.Check(grants, append(all, ofKeys...)) {
 		t.Errorf("%s: %s", function, fault)
 	}
 }

@@ -14,11 +14,17 @@ import (
 )
 
 // Grant is one action that a policy allows on one resource. A resource may hold * and ?.
-type Grant struct{ Action, Resource string }
+type Grant struct {
+	Action, Resource string
+	Via              []string // the services by which alone it is allowed; nil: any way
+}
 
-// Call is one action on one resource. Why says who makes a call that is not the
-// function's own; "" is the function.
-type Call struct{ Action, Resource, Why string }
+// Call is one action on one resource.
+type Call struct {
+	Action, Resource string
+	Via              string // the service that makes it for the function; "": none
+	Why              string // of a call that AWS makes under the role; "" for the function's own
+}
 
 // Function returns what the role of a function allows, and what AWS itself calls under that
 // role because of how the function is configured.
@@ -46,7 +52,7 @@ func configured(f any) []Call {
 	if group, ok := cfn.At(f, "LoggingConfig", "LogGroup").(string); ok {
 		stream := "arn:aws:logs:" + template.Region + ":" + template.Account + ":log-group:" + group + ":log-stream:2026/01/08/1"
 		for _, action := range []string{"logs:CreateLogStream", "logs:PutLogEvents"} {
-			all = append(all, Call{action, stream, "Lambda writes the function's log"})
+			all = append(all, Call{Action: action, Resource: stream, Why: "Lambda writes the function's log"})
 		}
 	}
 	events, _ := cfn.At(f, "Events").(cfn.Object)
@@ -56,18 +62,18 @@ func configured(f any) []Call {
 			continue
 		}
 		for _, action := range []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"} {
-			all = append(all, Call{action, queue, "Lambda polls the event source"})
+			all = append(all, Call{Action: action, Resource: queue, Why: "Lambda polls the event source"})
 		}
 	}
 	for _, on := range []string{"OnFailure", "OnSuccess"} {
 		to := cfn.At(f, "EventInvokeConfig", "DestinationConfig", on)
 		if arn, ok := cfn.At(to, "Destination").(string); ok && cfn.At(to, "Type") == "SQS" {
-			all = append(all, Call{"sqs:SendMessage", arn, "Lambda hands events over to the destination"})
+			all = append(all, Call{Action: "sqs:SendMessage", Resource: arn, Why: "Lambda hands events over to the destination"})
 		}
 	}
 	if cfn.At(f, "Tracing") == "Active" {
 		for _, action := range []string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"} {
-			all = append(all, Call{action, "*", "Lambda writes traces"})
+			all = append(all, Call{Action: action, Resource: "*", Why: "Lambda writes traces"})
 		}
 	}
 	return all
@@ -103,32 +109,55 @@ func Role(s *cfn.Stack, name string) ([]Grant, error) {
 func grantsOf(statement any) ([]Grant, error) {
 	members, _ := statement.(cfn.Object)
 	for name := range members {
-		if !slices.Contains([]string{"Sid", "Effect", "Action", "Resource"}, name) {
+		if !slices.Contains([]string{"Sid", "Effect", "Action", "Resource", "Condition"}, name) {
 			return nil, fmt.Errorf("%s in a statement is not understood", name)
 		}
 	}
 	if members["Effect"] != "Allow" {
 		return nil, fmt.Errorf("a statement with the effect %v is not understood", members["Effect"])
 	}
+	via, err := viaOf(members["Condition"])
+	if err != nil {
+		return nil, err
+	}
 	var all []Grant
 	for _, action := range cfn.List(members["Action"]) {
 		for _, resource := range cfn.List(members["Resource"]) {
-			all = append(all, Grant{fmt.Sprint(action), fmt.Sprint(resource)})
+			all = append(all, Grant{fmt.Sprint(action), fmt.Sprint(resource), via})
 		}
 	}
 	return all, nil
 }
 
-// Check returns a sentence for each call that no grant allows, and for each grant that no
-// call needs.
+// viaOf reads the one condition that is understood.
+func viaOf(condition any) (via []string, err error) {
+	if condition == nil {
+		return nil, nil
+	}
+	c, _ := condition.(cfn.Object)
+	equals, _ := c["StringEquals"].(cfn.Object)
+	services := cfn.List(equals["kms:ViaService"])
+	if len(c) != 1 || len(equals) != 1 || len(services) == 0 {
+		return nil, fmt.Errorf("the condition %v is not understood", condition)
+	}
+	for _, s := range services {
+		via = append(via, fmt.Sprint(s))
+	}
+	return via, nil
+}
+
+// Check returns a sentence for each call that no grant allows, and for each grant, and each
+// service that one names, that no call needs.
 func Check(grants []Grant, calls []Call) []string {
 	faults := map[string]bool{}
 	needed := make([]bool, len(grants))
+	used := map[[2]string]bool{} // resource and service
 	for _, c := range calls {
 		allowed := false
 		for i, g := range grants {
 			if g.allows(c) {
 				allowed, needed[i] = true, true
+				used[[2]string{g.Resource, c.Via}] = true
 			}
 		}
 		if !allowed {
@@ -138,6 +167,11 @@ func Check(grants []Grant, calls []Call) []string {
 	for i, g := range grants {
 		if !needed[i] {
 			faults[fmt.Sprintf("%s on %s is allowed, and never used", g.Action, g.Resource)] = true
+		}
+		for _, via := range g.Via {
+			if !used[[2]string{g.Resource, via}] {
+				faults[fmt.Sprintf("%s is allowed via %s, and never used so", g.Resource, via)] = true
+			}
 		}
 	}
 	sorted := []string{}
@@ -151,6 +185,9 @@ func Check(grants []Grant, calls []Call) []string {
 // String is how a fault names the call.
 func (c Call) String() string {
 	text := c.Action + " on " + c.Resource
+	if c.Via != "" {
+		text += " via " + c.Via
+	}
 	if c.Why != "" {
 		text += " (" + c.Why + ")"
 	}
@@ -160,7 +197,7 @@ func (c Call) String() string {
 // allows reports whether g allows c. An action must be named in full, and so must a resource
 // be, for calls that have one: * alone is for those that have none.
 func (g Grant) allows(c Call) bool {
-	if g.Action != c.Action || g.Resource == "*" && c.Resource != "*" {
+	if g.Action != c.Action || g.Resource == "*" && c.Resource != "*" || g.Via != nil && !slices.Contains(g.Via, c.Via) {
 		return false
 	}
 	pattern := regexp.QuoteMeta(g.Resource)

@@ -13,7 +13,9 @@ import (
 
 func TestCheck(t *testing.T) {
 	grants := []permissions.Grant{
-		{"dynamodb:GetItem", "arn:table"}, {"iot:Publish", "arn:topic/down/*/result"}, {"sqs:SendMessage", "arn:queue"},
+		{Action: "dynamodb:GetItem", Resource: "arn:table"},
+		{Action: "iot:Publish", Resource: "arn:topic/down/*/result"},
+		{Action: "sqs:SendMessage", Resource: "arn:queue"},
 	}
 	calls := []permissions.Call{
 		{Action: "dynamodb:GetItem", Resource: "arn:table"},
@@ -46,7 +48,7 @@ func TestCheck(t *testing.T) {
 			grants, append(slices.Clone(calls), permissions.Call{}), []string{" on  is not allowed"},
 		},
 		"an action as a pattern": {
-			[]permissions.Grant{{"dynamodb:*", "arn:table"}},
+			[]permissions.Grant{{Action: "dynamodb:*", Resource: "arn:table"}},
 			calls[:1],
 			[]string{"dynamodb:* on arn:table is allowed, and never used", "dynamodb:GetItem on arn:table is not allowed"},
 		},
