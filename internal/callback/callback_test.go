@@ -1,8 +1,10 @@
 package callback_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -351,9 +353,16 @@ func TestCallbackSecretRotated(t *testing.T) {
 
 	w = newWorld(t) // no version of the secret is right: each is tried once
 	w.secret.list[0].ClientSecret = lwa.NewSecret("wrong")
+	var logged bytes.Buffer
+	old := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelError})))
+	defer slog.SetDefault(old)
 	w.browser().signIn(device, lwatest.Visitor{}).want(t, http.StatusBadRequest)
 	if w.secret.reloads != 1 || w.exchanges() != 1 {
 		t.Errorf("%d reloads and %d exchanges, want 1 each", w.secret.reloads, w.exchanges())
+	}
+	if !strings.Contains(logged.String(), "copy both again from the Web Settings") {
+		t.Errorf("the log doesn't say what to change: %s", &logged)
 	}
 	w.wantCounts(
 		metrics.Sample{Name: "SecretsTrouble", Dimensions: map[string]string{"cause": "credentials"}, Value: 1},
