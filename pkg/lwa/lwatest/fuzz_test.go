@@ -3,6 +3,7 @@ package lwatest_test
 import (
 	"encoding/json"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func FuzzToken(f *testing.F) {
 }
 
 // FuzzAuthorize: whatever is asked, the browser is sent to a return URL that is
-// registered, or nowhere.
+// registered, or nowhere, and the SDK is told only on an allowed origin.
 func FuzzAuthorize(f *testing.F) {
 	f.Add(strings.TrimPrefix(target(), "/ap/oa?"))
 	f.Add(strings.TrimPrefix(target("scope", "dash:replenish", "scope_data", dashData), "/ap/oa?"))
@@ -51,6 +52,10 @@ func FuzzAuthorize(f *testing.F) {
 	f.Add(strings.TrimPrefix(target("state", "\r\nSet-Cookie: x"), "/ap/oa?"))
 	f.Add("client_id=" + clientID + "&redirect_uri=" + url.QueryEscape(redirectURL) + "&scope_data=%7B%7D&scope=%20")
 	f.Add("%zz=&=;")
+	f.Add(strings.TrimPrefix(target("sdk_origin", site), "/ap/oa?"))
+	f.Add(strings.TrimPrefix(target("sdk_origin", site, "state", `"><script>`, "scope", ""), "/ap/oa?"))
+	f.Add(strings.TrimPrefix(target("sdk_origin", "http://localhost.evil.example"), "/ap/oa?"))
+	told := regexp.MustCompile(`data-origin="https?://(localhost|[a-z0-9.-]+\.localhost|127\.[0-9.]+|\[::1\])(:[0-9]*)?" `)
 	srv := newServer(f, allowing)
 	asking := newServer(f, nil)
 	f.Fuzz(func(t *testing.T, query string) {
@@ -65,12 +70,14 @@ func FuzzAuthorize(f *testing.F) {
 				t.Errorf("Location = %q", location)
 			}
 		case a.Status == 400 && location == "":
+		case a.Status == 200 && location == "" && told.MatchString(a.Body):
 		default:
 			t.Fatalf("answer = %d to %q", a.Status, location)
 		}
 		again := request(t, "GET", "/ap/oa", "", "")
 		again.URL.RawQuery = query
-		if p := do(t, asking, again); strings.Contains(p.Body, "<script") {
+		p := do(t, asking, again)
+		if body := strings.Replace(p.Body, "<script>// Tells the page", "", 1); strings.Contains(body, "<script") { // one is ours
 			t.Errorf("the page lets markup through: %s", p.Body)
 		}
 	})
