@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +83,10 @@ func (c *loginCommand) Run(ctx context.Context, t *terminal) error {
 		err = l.byRedirect(limited, cfg)
 	}
 	l.progress("")
-	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return errors.New("stopped before anybody has signed in")
+	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("nobody has signed in within %s; start again, with more --timeout if need be", c.Timeout)
 	}
 	return explained(err)
@@ -128,11 +132,14 @@ func (l *login) byRedirect(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	l.invite(page)
-	return receiver.Await(ctx, state, func(ctx context.Context, code string) error {
+	return receiver.Await(ctx, state, func(ctx context.Context, a loopback.Answer) error {
 		l.progress("exchanging the code")
-		token, err := l.party.Exchange(ctx, code, verifier)
+		token, err := l.party.Exchange(ctx, a.Code, verifier)
 		if err != nil {
 			return err
+		}
+		if granted := slices.DeleteFunc(a.Scopes, func(s string) bool { return !slices.Contains(l.Scopes, s) }); len(granted) > 0 {
+			l.Scopes = granted // the customer may have left some out
 		}
 		return l.keep(ctx, token, false)
 	})

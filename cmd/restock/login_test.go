@@ -219,6 +219,39 @@ func TestLoginToRunningUp(t *testing.T) {
 	}
 }
 
+// The customer may allow less than was asked for: then the grant is for less.
+func TestLoginForFewerScopes(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	l := startLogin(t, nil, "--data", u.data, "--scope", "profile", "--scope", "postal_code", "--scope-data", `{"postal_code":{"essential":false}}`)
+	var authorize authorizeEvent
+	l.says(t, "authorize", &authorize)
+	voluntary := map[string]any{"lwa": map[string]any{"consent": "allow", "drop_voluntary": true}}
+	if err := (&control{newAPI(u.Addresses.Sandbox)}).post(t.Context(), "/sandbox/switches", voluntary); err != nil {
+		t.Fatal(err)
+	}
+	if status, page := openPage(t, authorize.URL); status != 200 || !strings.Contains(page, "You are signed in") {
+		t.Errorf("the closing page: %d %s", status, page)
+	}
+	var done signedIn
+	l.says(t, "signed_in", &done)
+	if len(done.Scopes) != 1 || done.Scopes[0] != "profile" {
+		t.Errorf("the grant is for %q, want profile", done.Scopes)
+	}
+	token(t, nil, "--data", u.data, "--scope", "profile")
+	restock(t, nil, "token", "--data", u.data, "--scope", "postal_code").sentence(t, exitSignIn, "restock login --scope postal_code")
+}
+
+func TestLoginStopped(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	l := startLogin(t, nil, "--data", u.data)
+	var authorize authorizeEvent
+	l.says(t, "authorize", &authorize)
+	if err := l.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	l.ends(t).sentence(t, exitFailed, "stopped before anybody has signed in")
+}
+
 func TestLoginByCodePair(t *testing.T) {
 	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
 	quick := map[string]any{"lwa": map[string]string{"poll_interval": "1s"}}

@@ -23,6 +23,7 @@ import (
 const (
 	maxURL      = 2048
 	maxCode     = 1024
+	maxScope    = 1024
 	maxError    = 64
 	stopTimeout = 5 * time.Second
 )
@@ -109,12 +110,20 @@ type RefusedError struct {
 // Error implements error.
 func (e *RefusedError) Error() string { return "the sign-in was refused (" + e.Code + ")" }
 
-// Await waits for the redirect with this state, hands its code to finish, shows the browser
+// Answer is what a redirect brings.
+type Answer struct {
+	Code string
+	// Scopes are those that the customer agreed to, which may be fewer than were asked for;
+	// nil: not told.
+	Scopes []string
+}
+
+// Await waits for the redirect with this state, hands its answer to finish, shows the browser
 // what became of it, and stops listening. Redirects with another state are turned away, and
 // so is everything after the first.
 //
 // Errors: [*RefusedError], that of finish, or the cause of ctx.
-func (r *Receiver) Await(ctx context.Context, state string, finish func(ctx context.Context, code string) error) error {
+func (r *Receiver) Await(ctx context.Context, state string, finish func(ctx context.Context, a Answer) error) error {
 	a := &answer{receiver: r, state: state, ctx: ctx, finish: finish, done: make(chan error, 1)}
 	server := &http.Server{
 		Handler: a, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
@@ -143,7 +152,7 @@ type answer struct {
 	receiver *Receiver
 	state    string
 	ctx      context.Context // of Await: a browser that goes away takes nothing back
-	finish   func(ctx context.Context, code string) error
+	finish   func(ctx context.Context, a Answer) error
 	used     sync.Once
 	done     chan error
 }
@@ -170,7 +179,7 @@ func (a *answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		show(w, http.StatusConflict, "This was answered before", "Each sign-in takes one answer. The terminal says what became of it.")
 		return
 	}
-	err := a.take(q.Get("error"), code)
+	err := a.take(q.Get("error"), code, q.Get("scope"))
 	var refused *RefusedError
 	switch {
 	case err == nil:
@@ -183,7 +192,7 @@ func (a *answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.done <- err
 }
 
-func (a *answer) take(refusal string, code []string) error {
+func (a *answer) take(refusal string, code []string, scope string) error {
 	switch {
 	case refusal != "":
 		if len(refusal) > maxError || strings.Trim(refusal, "abcdefghijklmnopqrstuvwxyz_") != "" {
@@ -193,5 +202,9 @@ func (a *answer) take(refusal string, code []string) error {
 	case len(code) != 1 || code[0] == "" || len(code[0]) > maxCode:
 		return errors.New("the answer had no usable code; sign in again")
 	}
-	return a.finish(a.ctx, code[0])
+	got := Answer{Code: code[0]}
+	if len(scope) <= maxScope {
+		got.Scopes = strings.Fields(scope)
+	}
+	return a.finish(a.ctx, got)
 }

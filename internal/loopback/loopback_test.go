@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ func listen(t *testing.T) *loopback.Receiver {
 }
 
 // await runs Await and returns its result later.
-func await(ctx context.Context, r *loopback.Receiver, finish func(context.Context, string) error) <-chan error {
+func await(ctx context.Context, r *loopback.Receiver, finish func(context.Context, loopback.Answer) error) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- r.Await(ctx, state, finish) }()
 	return done
@@ -62,9 +63,9 @@ func visit(t *testing.T, method, address string, header ...string) (int, string,
 
 func TestAwait(t *testing.T) {
 	r := listen(t)
-	got := make(chan string, 1)
-	done := await(t.Context(), r, func(_ context.Context, code string) error {
-		got <- code
+	got := make(chan loopback.Answer, 1)
+	done := await(t.Context(), r, func(_ context.Context, a loopback.Answer) error {
+		got <- a
 		return nil
 	})
 	for name, c := range map[string]struct {
@@ -86,15 +87,15 @@ func TestAwait(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", name, status, page, c.want)
 		}
 	}
-	status, page, h := visit(t, "GET", r.URL()+"?state="+state+"&scope=profile&code="+canary)
+	status, page, h := visit(t, "GET", r.URL()+"?state="+state+"&scope=profile+postal_code&code="+canary)
 	if status != 200 || !strings.Contains(page, "You are signed in") || !strings.Contains(page, "close this window") {
 		t.Errorf("the closing page: %d %s", status, page)
 	}
 	if h.Get("Referrer-Policy") != "no-referrer" || h.Get("Cache-Control") != "no-store" {
 		t.Errorf("the page may be kept or tell its address: %v", h)
 	}
-	if code := <-got; code != canary {
-		t.Errorf("finish got %q", code)
+	if a := <-got; a.Code != canary || !slices.Equal(a.Scopes, []string{"profile", "postal_code"}) {
+		t.Errorf("finish got %+v", a)
 	}
 	if err := <-done; err != nil {
 		t.Errorf("Await() = %v", err)
@@ -108,8 +109,8 @@ func TestAwait(t *testing.T) {
 func TestOneAnswer(t *testing.T) {
 	r := listen(t)
 	calls, release := make(chan string, 2), make(chan struct{})
-	done := await(t.Context(), r, func(_ context.Context, code string) error {
-		calls <- code
+	done := await(t.Context(), r, func(_ context.Context, a loopback.Answer) error {
+		calls <- a.Code
 		<-release
 		return nil
 	})
@@ -151,7 +152,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := listen(t)
-			done := await(t.Context(), r, func(context.Context, string) error { return errors.New("no token") })
+			done := await(t.Context(), r, func(context.Context, loopback.Answer) error { return errors.New("no token") })
 			if status, page, _ := visit(t, "GET", r.URL()+"?state="+state+"&"+c.query); status != c.status {
 				t.Errorf("the page: %d %s, want %d", status, page, c.status)
 			}
