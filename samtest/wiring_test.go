@@ -4,7 +4,6 @@ package samtest_test
 
 import (
 	"fmt"
-	"path"
 	"strings"
 	"testing"
 
@@ -86,46 +85,6 @@ func (w *wiring) function(t *testing.T, of string, id any) string {
 	return name
 }
 
-// permitted checks that a principal may invoke a function on behalf of a source.
-func (w *wiring) permitted(t *testing.T, id any, principal, source string) {
-	t.Helper()
-	function := w.s.Function(fmt.Sprint(id))
-	found := false
-	w.each(t, "AWS::Lambda::Permission", func(name string, p object) {
-		if p["Principal"] != principal || w.s.Function(fmt.Sprint(p["FunctionName"])) != function {
-			return
-		}
-		pattern, _ := p["SourceArn"].(string)
-		switch {
-		case pattern == "":
-			t.Errorf("%s lets any %s invoke %s", name, principal, function)
-		case qualifier(id) != qualifier(p["FunctionName"]):
-			t.Errorf("%s is for %v, while %v is invoked", name, p["FunctionName"], id)
-		case matches(pattern, source):
-			found = true
-		}
-	})
-	if !found {
-		t.Errorf("%s may not invoke %s for %s", principal, function, source)
-	}
-}
-
-// qualifier returns the alias or version in the ARN of a function, "" for none.
-func qualifier(id any) string {
-	if parts := strings.Split(fmt.Sprint(id), ":"); len(parts) == 8 {
-		return parts[7]
-	}
-	return ""
-}
-
-// matches compares with a pattern in which a * is anything.
-func matches(pattern, text string) bool {
-	// path.Match stops at a slash, and an ARN has no meaning for it.
-	flat := func(s string) string { return strings.ReplaceAll(s, "/", "|") }
-	ok, err := path.Match(flat(pattern), flat(text))
-	return ok && err == nil
-}
-
 func (w *wiring) api(t *testing.T) {
 	integrations := map[string]any{}
 	w.each(t, "AWS::ApiGatewayV2::Integration", func(name string, p object) {
@@ -165,37 +124,6 @@ func (w *wiring) rule(t *testing.T) {
 	})
 }
 
-// allowed checks that a role of the template may do something.
-func (w *wiring) allowed(t *testing.T, role any, action, resource string) {
-	t.Helper()
-	found := false
-	w.each(t, "AWS::IAM::Role", func(name string, p object) {
-		if w.s.ARN(name) != role {
-			return
-		}
-		for _, policy := range p["Policies"].([]any) {
-			for _, statement := range list(policy.(object)["PolicyDocument"].(object)["Statement"]) {
-				s := statement.(object)
-				for _, a := range list(s["Action"]) {
-					for _, r := range list(s["Resource"]) {
-						found = found || a == action && matches(fmt.Sprint(r), resource)
-					}
-				}
-			}
-		}
-	})
-	if !found {
-		t.Errorf("%v may not %s on %s", role, action, resource)
-	}
-}
-
-func list(v any) []any {
-	if l, ok := v.([]any); ok {
-		return l
-	}
-	return []any{v}
-}
-
 func (w *wiring) schedule(t *testing.T) {
 	w.each(t, "AWS::Scheduler::Schedule", func(name string, p object) {
 		target := p["Target"].(object)
@@ -230,6 +158,7 @@ func (w *wiring) queues(t *testing.T) {
 		for _, action := range []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"} {
 			w.allowed(t, role, action, queue)
 		}
+		w.redrives(t, queue, w.s.Resolver.Template.Resources[function].Properties["Timeout"])
 		if !strings.Contains(fmt.Sprint(p["FunctionResponseTypes"]), "ReportBatchItemFailures") {
 			t.Errorf("%s has a whole batch come again for one message", name)
 		}
