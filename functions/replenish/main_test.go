@@ -24,6 +24,7 @@ func TestMetrics(t *testing.T) {
 		eventtest.Spoiled{Event: "replenish-ok", Spoil: eventtest.Answer("drs.invalid", 200, `{"detailCode":"BRAND_NEW","eventInstanceId":"amzn1.x"}`)},
 		eventtest.Spoiled{Event: "replenish-stale-token", Spoil: eventtest.WrongSecret},
 		eventtest.Spoiled{Event: "replenish-stale-token", Spoil: eventtest.OtherKeys},
+		eventtest.Spoiled{Event: "replenish-stale-token", Spoil: eventtest.NoSecrets},
 	)
 }
 

@@ -2,7 +2,9 @@ package eventtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -125,6 +127,15 @@ func OtherKeys(p *cloud.Parts) {
 		panic(err) // it is a key ring
 	}
 	p.Keys = seal.Static(ring)
+}
+
+// NoSecrets has Secrets Manager out of reach.
+func NoSecrets(p *cloud.Parts) { p.Keys = noKeys{} }
+
+type noKeys struct{}
+
+func (noKeys) Ring(context.Context) (*seal.Ring, error) {
+	return nil, errors.New("the service of secrets can't be reached")
 }
 
 // Answer has every call to a host of Amazon, lwa.invalid or drs.invalid, answered like this.
