@@ -98,7 +98,7 @@ func (c *upCommand) announce(ctx context.Context, t *terminal, s *local.Stack, t
 	}
 	t.printf("%s is ready (%d ms)\n", t.bold("Restock "+a.Version), a.ReadyMS)
 	t.printf("  pages    %s", t.link(a.Addresses.HTTP))
-	t.printf("  API      %s", t.link(a.Addresses.HTTP+"/v1/"))
+	t.printf("  API      %s  %s", t.link(a.Addresses.HTTP+"/v1/"), t.dim("described in /openapi.yaml"))
 	t.printf("  MQTT     %s  %s", t.link(a.Addresses.MQTT), t.dim(note))
 	if a.Addresses.Sandbox != "" {
 		t.printf("  sandbox  %s  %s", t.link(a.Addresses.Sandbox), t.dim("stands in for Amazon: no account, no order, no charge"))
