@@ -136,6 +136,8 @@ func (w *world) Invoke(t *testing.T, event []byte) *eventtest.Outcome {
 		switch {
 		case c.Error == "ConditionalCheckFailedException": // somebody was first
 			continue
+		case c.API == "ChangeMessageVisibility" && c.Error == "ReceiptHandleIsInvalid": // the events' receipts are invented
+			continue
 		case c.Status/100 != 2:
 			t.Errorf("AWS refused: %s", c)
 			continue
