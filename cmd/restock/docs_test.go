@@ -44,7 +44,10 @@ func TestDocumentedCommands(t *testing.T) {
 
 func parseLine(t *testing.T, where, line string) int {
 	t.Helper()
-	words := strings.Fields(line)
+	words := regexp.MustCompile(`'[^']*'|\S+`).FindAllString(line, -1)
+	for i := range words {
+		words[i] = strings.Trim(words[i], "'")
+	}
 	if len(words) == 0 || words[0] != "restock" && words[0] != "./bin/restock" {
 		return 0
 	}
