@@ -42,7 +42,7 @@ func ownEnviron() []string {
 // returns where this machine reaches its port.
 func (h *Host) container(ctx context.Context, alias, port string, args ...string) (url string, err error) {
 	name := h.network + "-" + alias
-	run := append([]string{"run", "-d", "--rm", "--name", name, "--network", h.network, "--network-alias", alias, "-p", "127.0.0.1::" + port}, args...)
+	run := append([]string{"run", "-d", "--name", name, "--network", h.network, "--network-alias", alias, "-p", "127.0.0.1::" + port}, args...)
 	if _, err := command(ctx, nil, "docker", run...); err != nil {
 		return "", err
 	}

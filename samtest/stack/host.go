@@ -64,7 +64,7 @@ func (h *Host) start(ctx context.Context) (err error) {
 	}
 	h.say("starting DynamoDB Local and moto")
 	if err := sweep(ctx); err != nil {
-		return err
+		h.say("clearing up after earlier runs: %v", err)
 	}
 	if _, err := command(ctx, nil, "docker", "network", "create", "--label", label+"="+strconv.Itoa(os.Getpid()), h.network); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -102,7 +103,7 @@ func (s *Server) Done() <-chan struct{} { return s.ended }
 
 // Stop ends the server, which takes its containers down.
 func (s *Server) Stop() {
-	_ = s.cmd.Process.Signal(os.Interrupt) // it may have ended
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended; a background job may not hear SIGINT
 	select {
 	case <-s.ended:
 	case <-time.After(30 * time.Second):
