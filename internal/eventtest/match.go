@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,7 +21,7 @@ func (m matcher) match(where string, want, got any) []string {
 		return m.matchList(where, want, got)
 	case string:
 		if pattern, ok := strings.CutPrefix(want, "~"); ok {
-			return matchPattern(where, pattern, got)
+			return m.matchPattern(where, pattern, got)
 		}
 	}
 	if want != got && !m.soonAfter(want, got) {
@@ -69,13 +70,24 @@ func (m matcher) matchList(where string, want []any, got any) []string {
 	return faults
 }
 
-func matchPattern(where, pattern string, got any) []string {
+func (m matcher) matchPattern(where, pattern string, got any) []string {
 	text, ok := got.(string)
 	re, err := regexp.Compile("^(?s:" + pattern + ")$")
-	if err != nil || !ok || !re.MatchString(text) {
+	if err != nil || !ok || !slices.ContainsFunc(m.earlier(text), re.MatchString) {
 		return []string{fmt.Sprintf("%s = %s, want a text like %s (%v)", where, mustJSON(got), pattern, err)}
 	}
 	return nil
+}
+
+// earlier returns a text, and if it is a time, what it would have been within the window.
+func (m matcher) earlier(text string) []string {
+	all := []string{text}
+	if at, ok := timeOf(text); ok {
+		for d := time.Second; d <= m.window; d += time.Second {
+			all = append(all, at.Add(-d).Format(time.RFC3339Nano))
+		}
+	}
+	return all
 }
 
 // anys returns values as they would be decoded from JSON.

@@ -38,6 +38,13 @@ func TestWindow(t *testing.T) {
 			t.Errorf("%s: faults = %q, want them: %v", got, faults, !fits)
 		}
 	}
+	for got, fits := range map[string]bool{
+		"2026-01-08T10:49:59Z": true, "2026-01-08T10:50:20.227Z": true, "2026-01-08T10:51:00Z": false, "2026-01-08T10:39:59Z": false,
+	} {
+		if faults := m.match("due_at", "~2026-01-08T10:4.*", got); (len(faults) == 0) != fits {
+			t.Errorf("%s: faults = %q, want them: %v", got, faults, !fits)
+		}
+	}
 	if len(matcher{}.match("at", "2026-01-08T10:00:00Z", "2026-01-08T10:00:01Z")) == 0 {
 		t.Error("without a window, a later time fits")
 	}
