@@ -26,7 +26,8 @@ import (
 type TokenSource struct {
 	// Fetch gets the next token. last is the newest there was, with the refresh token to
 	// use; nil at first. Required. It is never called twice at a time. Its ctx has the values
-	// of one of the callers' and ends after CallTimeout.
+	// of one of the callers' and ends after CallTimeout. When what it returns has expired on
+	// its way, it is called once more, with the refresh token of that.
 	Fetch func(ctx context.Context, last *Token) (*Token, error)
 	// Initial is the token to begin with, one that was stored for instance; nil: none.
 	Initial *Token
@@ -57,7 +58,7 @@ type TokenSource struct {
 	failure atomic.Pointer[error]
 	flights flight.Group[*Token]
 	gate    atomic.Pointer[flight.Gate]
-	pending *Token // fetched, and not taken over by Changed; belongs to the flight
+	pending *Token // fetched, and not handed out so far; belongs to the flight
 }
 
 const (
@@ -117,8 +118,8 @@ func (s *TokenSource) theGate() *flight.Gate {
 	return s.gate.Load()
 }
 
-// limit bounds a flight: a call, and telling Changed.
-func (s *TokenSource) limit() time.Duration { return 2 * s.callTimeout() }
+// limit bounds a flight: its calls, and telling Changed after each.
+func (s *TokenSource) limit() time.Duration { return fetches * 2 * s.callTimeout() }
 
 func (s *TokenSource) callTimeout() time.Duration { return orDefault(s.CallTimeout, defaultCall) }
 

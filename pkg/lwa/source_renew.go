@@ -48,35 +48,58 @@ func (s *TokenSource) fly(ctx context.Context) (*Token, error) {
 		}
 		return nil, err
 	}
+	s.pending = nil
 	s.current.Store(s.fetched(t))
 	ticket.Leave(ctx, flight.Works, 0)
 	return t, nil
 }
 
 // obtain fetches a token, unless one is left that Changed has not taken over, and has
-// Changed take it over.
+// Changed take it over. One that has expired on its way, as where a laptop slept meanwhile, is
+// taken over too, since its refresh token may have replaced the one before; with that
+// another one is fetched, once.
 func (s *TokenSource) obtain(ctx context.Context, last *Token) (*Token, error) {
-	t := s.pending
-	if t == nil || !s.now().Before(t.Expiry.Add(-safetyMargin)) {
-		if t != nil {
-			last = t
+	if t := s.pending; t != nil {
+		if s.now().Before(t.Expiry.Add(-safetyMargin)) {
+			return t, s.takeOver(ctx, t)
 		}
-		var err error
-		if t, err = s.fetch(ctx, last); err != nil {
+		last = t
+	}
+	for range fetches {
+		t, err := s.fetch(ctx, last)
+		if err != nil {
 			return nil, err
 		}
-	}
-	if s.Changed != nil {
+		alive := s.now().Before(t.Expiry)
+		if !alive && t.RefreshToken.IsZero() {
+			break
+		}
 		s.pending = t
+		if err := s.takeOver(ctx, t); err != nil {
+			return nil, err
+		}
+		if alive {
+			return t, nil
+		}
+		last = t
+	}
+	return nil, errUselessFetch
+}
+
+// takeOver has Changed take over the pending token, which stays pending where it fails.
+func (s *TokenSource) takeOver(ctx context.Context, t *Token) error {
+	if s.Changed != nil {
 		ctx, cancel := context.WithTimeout(ctx, s.callTimeout())
 		defer cancel()
 		if err := s.Changed(ctx, t); err != nil {
-			return nil, &HookError{err}
+			return &HookError{err}
 		}
-		s.pending = nil
 	}
-	return t, nil
+	return nil
 }
+
+// fetches bounds the calls of Fetch in one flight.
+const fetches = 2
 
 var errUselessFetch = errors.New("lwa: Fetch returned a token that is empty or has expired")
 
@@ -87,7 +110,7 @@ func (s *TokenSource) fetch(ctx context.Context, last *Token) (*Token, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case t == nil || t.AccessToken.IsZero() || !s.now().Before(t.Expiry):
+	case t == nil || t.AccessToken.IsZero():
 		return nil, errUselessFetch
 	}
 	return t, nil

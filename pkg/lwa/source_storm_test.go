@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -184,5 +185,68 @@ func TestImports(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A laptop sleeps while Amazon rotates the refresh token: the access token that came with
+// the new one is over by the time it is looked at. The new one is stored, and used.
+func TestRotationSurvivesASleep(t *testing.T) {
+	for name, tt := range map[string]struct {
+		sleeps int // how many calls are slept through
+		fails  int // how often Changed fails
+		works  int // which call of Token gets a token
+	}{
+		"once":                       {sleeps: 1, works: 1},
+		"twice":                      {sleeps: 2, works: 2},
+		"with a store that is down":  {sleeps: 1, fails: 1, works: 2},
+		"for a night of many naps":   {sleeps: 5, works: 3},
+		"twice, with the store down": {sleeps: 2, fails: 1, works: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			switches := lwatest.DefaultSwitches()
+			switches.RefreshRotation = lwatest.NewOldDies
+			srv, err := lwatest.New(lwatest.Options{Clock: lwatest.NewStoppedClock(noon), Switches: &switches})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := signIn(srv, "profile")
+			c := srv.Client()
+			inner, calls := c.HTTPClient.Transport, 0
+			c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				calls++
+				resp, err := inner.RoundTrip(r)
+				if calls <= tt.sleeps {
+					srv.Clock().Advance(2 * time.Hour)
+				}
+				return resp, err
+			})}
+			s := c.RefreshSource(first)
+			stored, told := first, 0
+			s.Changed = func(_ context.Context, t *lwa.Token) error {
+				if told++; told <= tt.fails {
+					return errors.New("disk full")
+				}
+				stored = t
+				return nil
+			}
+			srv.Clock().Advance(time.Hour)
+			for n := range tt.works - 1 {
+				before := calls
+				if got, err := s.Token(t.Context()); err == nil || calls > before+2 {
+					t.Fatalf("call %d: %v, %v after %d requests; want an error after two at most", n+1, got, err, calls-before)
+				}
+				srv.Clock().Advance(time.Minute)
+			}
+			got, err := s.Token(t.Context())
+			if err != nil || got != stored {
+				t.Fatalf("%v, %v, stored %v", got, err, stored)
+			}
+			if _, works := srv.Lookup(got.AccessToken.Reveal()); !works {
+				t.Error("a token that doesn't work")
+			}
+			if _, err := c.Refresh(t.Context(), stored.RefreshToken); err != nil {
+				t.Errorf("with what is stored: %v", err)
+			}
+		})
 	}
 }
