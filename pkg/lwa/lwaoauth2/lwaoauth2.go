@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"golang.org/x/oauth2"
 
@@ -73,7 +74,8 @@ func (s source) Token() (*oauth2.Token, error) {
 }
 
 // RetrieveError is an error of package lwa, in which errors.As finds an
-// [*oauth2.RetrieveError] as well, for those who look for that.
+// [*oauth2.RetrieveError] as well, for those who look for that. Its Response has the status,
+// neither header nor body.
 type RetrieveError struct {
 	err error
 	as  *oauth2.RetrieveError
@@ -90,7 +92,16 @@ func retrieveError(err error) error {
 	if !errors.As(err, &refused) || refused.Code == "" {
 		return err
 	}
-	return &RetrieveError{err, &oauth2.RetrieveError{ErrorCode: string(refused.Code), ErrorDescription: refused.Description}}
+	return &RetrieveError{err, &oauth2.RetrieveError{
+		Response: &http.Response{
+			StatusCode: refused.StatusCode,
+			Status:     fmt.Sprintf("%d %s", refused.StatusCode, http.StatusText(refused.StatusCode)),
+			Header:     http.Header{},
+			Body:       http.NoBody,
+		},
+		ErrorCode:        string(refused.Code),
+		ErrorDescription: refused.Description,
+	}}
 }
 
 // Source makes an [lwa.TokenSource] of an [oauth2.TokenSource], one that fetches a new

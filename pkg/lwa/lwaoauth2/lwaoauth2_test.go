@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -73,7 +74,13 @@ func TestTokenSourceRefused(t *testing.T) {
 	_, err := lwaoauth2.TokenSource(t.Context(), c.ClientCredentialsSource("appstore::apps:readwrite")).Token()
 	var theirs *oauth2.RetrieveError
 	if !errors.Is(err, lwa.InvalidClient) || !errors.As(err, &theirs) || theirs.ErrorCode != "invalid_client" {
-		t.Errorf("error = %v, want invalid_client, as either package has it", err)
+		t.Fatalf("error = %v, want invalid_client, as either package has it", err)
+	}
+	// What callers of x/oauth2 look at beside the code.
+	if r := theirs.Response; r.StatusCode != http.StatusUnauthorized || r.Status != "401 Unauthorized" || r.Header.Get("x") != "" {
+		t.Errorf("response = %+v, want 401 Unauthorized", r)
+	} else if body, err := io.ReadAll(r.Body); len(body) != 0 || err != nil {
+		t.Errorf("its body = %q, %v, want an empty one", body, err)
 	}
 	c.HTTPClient = &http.Client{Transport: nobody{}}
 	if _, err := lwaoauth2.TokenSource(t.Context(), c.ClientCredentialsSource("x")).Token(); !errors.As(err, new(*lwa.TransportError)) {
