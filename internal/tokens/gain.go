@@ -56,10 +56,7 @@ func (f *renewal) keep(ctx context.Context, g *gain) error {
 			return same(r) || f.holdsLease(r) && r.Grant == g.from.Grant
 		},
 	})
-	switch {
-	case err == nil && f.k.left(f.r) == 0:
-		return &UnexpectedError{errors.New("the new access token had expired when it came")}
-	case err != nil && !errors.Is(err, errAgain) && !over(err):
+	if err != nil && !errors.Is(err, errAgain) && !over(err) {
 		f.k.keepUnstored(ctx, g)
 	}
 	return err

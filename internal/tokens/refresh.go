@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/restock-dev/restock/internal/seal"
@@ -25,7 +26,7 @@ func (f *renewal) refresh(ctx context.Context) error {
 		return err
 	}
 	if g := f.k.takeUnstored(f.r); g != nil {
-		return f.keep(ctx, g)
+		return f.keep(ctx, g) // should it have expired meanwhile, it is refreshed next
 	}
 	left, err := f.timeLeft()
 	if err != nil {
@@ -51,7 +52,13 @@ func (f *renewal) refresh(ctx context.Context) error {
 	if err != nil {
 		return f.fail(ctx, err)
 	}
-	return f.keep(ctx, g)
+	if err := f.keep(ctx, g); err != nil {
+		return err
+	}
+	if f.k.left(f.r) == 0 {
+		return &UnexpectedError{errors.New("the new access token had expired when it came")}
+	}
+	return nil
 }
 
 func (f *renewal) prepare(ctx context.Context) (*job, error) {

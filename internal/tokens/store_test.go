@@ -2,6 +2,7 @@ package tokens_test
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"testing"
 	"testing/synctest"
@@ -96,6 +97,32 @@ func TestUnstoredTokenIsKeptForLater(t *testing.T) {
 		wantToken(t, got, err, "Atza|canary-1")
 		if _, refresh := w.opened(device); refresh != "Atzr|canary-1" || w.lwa.count() != 1 {
 			t.Errorf("stored refresh token = %s after %d calls, want the rotated one after 1", refresh, w.lwa.count())
+		}
+	})
+}
+
+// The store was down for longer than the access token lives: what is stored then has expired,
+// but its refresh token hasn't.
+func TestUnstoredTokenThatExpiredIsRefreshed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.pair(device, -time.Minute)
+		w.lwa.answer = func(n int, form url.Values) reply {
+			if n > 1 && form.Get("refresh_token") != fmt.Sprint("Atzr|canary-", n-1) {
+				return refusal(400, "invalid_grant") // each dies with the answer to it
+			}
+			return rotated(n)
+		}
+		down := true
+		k := w.failing(func() bool { return down })
+		_, err := k.AccessToken(t.Context(), w.read(device))
+		wantError[*tokens.UnavailableError](t, err)
+		time.Sleep(2 * time.Hour)
+		down = false
+		got, err := k.AccessToken(t.Context(), w.read(device))
+		wantToken(t, got, err, "Atza|canary-2")
+		if access, refresh := w.opened(device); access != "Atza|canary-2" || refresh != "Atzr|canary-2" || w.lwa.count() != 2 {
+			t.Errorf("stored %s and %s after %d calls, want those of the second", access, refresh, w.lwa.count())
 		}
 	})
 }
