@@ -21,6 +21,9 @@ import (
 // Fetch. It is safe for concurrent use; its fields must not be changed once it is used,
 // and it must not be copied then.
 //
+// A program that doesn't run for long, a command for instance, calls [TokenSource.Wait]
+// before it ends. With Early at -1 it needs to do so only where a caller gave up.
+//
 // A source works for one process. Processes that share a refresh token get along as
 // long as Amazon doesn't rotate it.
 type TokenSource struct {
@@ -51,7 +54,8 @@ type TokenSource struct {
 	CallTimeout time.Duration
 	// Now tells the time; nil: [time.Now].
 	Now func() time.Time
-	// Rand is the source of jitter, in [0, 1); nil: math/rand/v2.
+	// Rand is the source of jitter, in [0, 1); nil: math/rand/v2. Several goroutines may call
+	// it at the same time.
 	Rand func() float64
 
 	current atomic.Pointer[held]

@@ -396,3 +396,57 @@ func BenchmarkTokenSource(b *testing.B) {
 		}
 	})
 }
+
+// A program that ends while a token is being renewed waits first, so that what Amazon has sent
+// gets to where it is stored.
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := new(maker)
+		s := m.source()
+		var stored atomic.Int64
+		s.Changed = func(context.Context, *lwa.Token) error {
+			time.Sleep(2 * time.Second)
+			stored.Add(1)
+			return nil
+		}
+		wait := func(want time.Duration) {
+			t.Helper()
+			start := time.Now()
+			if err := s.Wait(t.Context()); err != nil || time.Since(start) != want {
+				t.Errorf("Wait() = %v after %v, want nil after %v", err, time.Since(start), want)
+			}
+		}
+		wait(0) // nothing is under way
+
+		// One whose only caller gave up.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := s.Token(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error = %v, want the deadline", err)
+		}
+		if err := s.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Wait() = %v with a context that is over, want its cause", err)
+		}
+		wait(4 * time.Second)
+		wantToken(t, s, 1)
+
+		// One in the background, for several who wait.
+		time.Sleep(55 * time.Minute)
+		wantToken(t, s, 1)
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() { wait(5 * time.Second) })
+		}
+		wg.Wait()
+		if n := stored.Load(); n != 2 {
+			t.Errorf("%d tokens stored, want 2", n)
+		}
+
+		// One that fails.
+		m.failWith(&lwa.Error{Op: "refresh", StatusCode: 503})
+		time.Sleep(55 * time.Minute)
+		wantToken(t, s, 2)
+		wait(3 * time.Second)
+		wait(0)
+	})
+}

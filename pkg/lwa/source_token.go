@@ -57,9 +57,15 @@ func (s *TokenSource) renewBehind(ctx context.Context, h *held, now int64) {
 		h.renewAt.Store(now + int64(wait))
 		return
 	}
-	go func() {
+	s.flights.Go(func() {
 		if _, err := s.renew(context.WithoutCancel(ctx)); err != nil {
 			h.renewAt.Store(s.now().Add(s.closedFor()).UnixNano())
 		}
-	}()
+	})
 }
+
+// Wait waits until no renewal is under way, in the background or for callers who gave up. A
+// program that ends in the middle of one may lose the refresh token that Amazon has just
+// sent: it calls Wait once it has stopped using s. When ctx ends first Wait returns its
+// cause. A renewal takes four times CallTimeout at most.
+func (s *TokenSource) Wait(ctx context.Context) error { return s.flights.Wait(ctx) }

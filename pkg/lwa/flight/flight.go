@@ -15,7 +15,10 @@ import (
 )
 
 // Group shares calls by key. The zero Group is ready; it must not be copied.
-type Group[T any] struct{ calls singleflight.Group }
+type Group[T any] struct {
+	calls singleflight.Group
+	busy  count
+}
 
 // Do makes the call, or waits for the one with the same key that is under way, and returns
 // its result. The call's context has the values of the first caller's, but not its
@@ -24,6 +27,7 @@ type Group[T any] struct{ calls singleflight.Group }
 // When ctx ends first, landed is false and err its cause; the call goes on for the
 // others.
 func (g *Group[T]) Do(ctx context.Context, key string, limit time.Duration, call func(context.Context) (T, error)) (v T, landed bool, err error) {
+	done := g.busy.begin()
 	arrival := g.calls.DoChan(key, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		defer cancel()
@@ -31,9 +35,40 @@ func (g *Group[T]) Do(ctx context.Context, key string, limit time.Duration, call
 	})
 	select {
 	case <-ctx.Done():
+		go func() {
+			<-arrival
+			done()
+		}()
 		return v, false, context.Cause(ctx)
 	case end := <-arrival:
+		done()
 		v, _ = end.Val.(T) // the call returned a T, or the nil of an interface T
 		return v, true, end.Err
+	}
+}
+
+// Go runs f, which is to use the group, in a goroutine that [Group.Wait] waits for.
+func (g *Group[T]) Go(f func()) {
+	done := g.busy.begin()
+	go func() {
+		defer done()
+		f()
+	}()
+}
+
+// Wait waits until no call is under way, also none that its callers have given up, and
+// until no f of [Group.Go] runs. When ctx ends first it returns its cause.
+func (g *Group[T]) Wait(ctx context.Context) error {
+	idle := g.busy.none()
+	select {
+	case <-idle:
+		return nil // whatever ctx says
+	default:
+	}
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }

@@ -69,6 +69,35 @@ func TestGroupKeepsKeysApartAndEnds(t *testing.T) {
 	})
 }
 
+func TestGroupWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g flight.Group[string]
+		over, cancel := context.WithCancelCause(t.Context())
+		why := errors.New("had enough")
+		cancel(why)
+		if err := g.Wait(over); err != nil {
+			t.Errorf("Wait() = %v though there is nothing to wait for", err)
+		}
+		start := time.Now()
+		_, landed, _ := g.Do(over, "k", time.Minute, func(context.Context) (string, error) {
+			time.Sleep(3 * time.Second)
+			return "", nil
+		})
+		g.Go(func() { time.Sleep(5 * time.Second) })
+		if err := g.Wait(over); landed || !errors.Is(err, why) {
+			t.Errorf("Wait() = %v, landed: %t; want %v, false", err, landed, why)
+		}
+		if err := g.Wait(t.Context()); err != nil || time.Since(start) != 5*time.Second {
+			t.Errorf("Wait() = %v after %v, want nil after 5 s", err, time.Since(start))
+		}
+		start = time.Now()
+		g.Go(func() { time.Sleep(time.Second) })
+		if err := g.Wait(t.Context()); err != nil || time.Since(start) != time.Second {
+			t.Errorf("Wait() = %v after %v, want nil after 1 s", err, time.Since(start))
+		}
+	})
+}
+
 func TestBackoff(t *testing.T) {
 	half := func() float64 { return 0.5 }
 	b := flight.Backoff{First: 4 * time.Second, Max: time.Minute, Rand: half}
