@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -45,12 +46,15 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil || TokenRefused(resp) == nil || !t.Source.Reject(token.AccessToken) {
 		return resp, err
 	}
-	again, ok := repeatable(r)
-	if !ok {
+	if !repeatable(r) {
 		return resp, nil
 	}
 	if _, err := t.Source.Token(r.Context()); err != nil {
 		return resp, nil //nolint:nilerr // the refusal is an answer, and says more
+	}
+	again, err := repeat(r)
+	if err != nil {
+		return resp, nil //nolint:nilerr // as above
 	}
 	_ = resp.Body.Close() // the answer is given up
 	resp, _, err = t.send(again)
@@ -120,21 +124,23 @@ func isLocal(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// repeatable returns r with a body that has not been read.
-func repeatable(r *http.Request) (*http.Request, bool) {
+// repeatable reports whether there is a body for another attempt, or none is needed.
+func repeatable(r *http.Request) bool {
+	return r.Body == nil || r.Body == http.NoBody || r.GetBody != nil
+}
+
+// repeat returns r with a body that has not been read, which is the caller's to close.
+func repeat(r *http.Request) (*http.Request, error) {
 	if r.Body == nil || r.Body == http.NoBody {
-		return r, true
-	}
-	if r.GetBody == nil {
-		return nil, false
+		return r, nil
 	}
 	body, err := r.GetBody()
 	if err != nil {
-		return nil, false
+		return nil, err
 	}
 	again := r.Clone(r.Context())
 	again.Body = body
-	return again, true
+	return again, nil
 }
 
 // maxRefusal is how much of a refusal is looked at, in bytes.
@@ -148,7 +154,9 @@ const maxRefusal = 4 << 10
 //   - 403 of the Selling Partner API for a token that has expired, was revoked or is
 //     malformed;
 //   - 400 "Invalid token" of the Dash Replenishment Service;
-//   - 400 invalid_token of LWA's own profile.
+//   - 400 or 403 invalid_token, as LWA's own profile has it.
+//
+// The last two have to be all of a text, such as a JSON string.
 //
 // The first 4 KiB of the body are looked at. The body can still be read whole afterwards.
 func TokenRefused(resp *http.Response) error {
@@ -168,27 +176,29 @@ func TokenRefused(resp *http.Response) error {
 }
 
 func refusesToken(status int, text string) bool {
-	for _, known := range tokenRefusals {
-		if known.status == status && strings.Contains(text, known.phrase) {
+	if status != http.StatusForbidden {
+		return allOfText.MatchString(text)
+	}
+	for _, phrase := range forbidden {
+		if strings.Contains(text, phrase) {
 			return true
 		}
 	}
-	return false
+	code := allOfText.FindStringSubmatch(text)
+	return code != nil && code[1] == string(InvalidToken)
 }
 
 // Source: developer.amazon.com/docs/app-submission-api/auth.html;
 // developer-docs.amazon.com/sp-api/docs/authorization-errors
-var tokenRefusals = []struct {
-	status int
-	phrase string // in lower case
-}{
-	{http.StatusForbidden, "request is not authorized"},
-	{http.StatusForbidden, "access token you provided has expired"},
-	{http.StatusForbidden, "access token you provided is revoked, malformed or invalid"},
-	{http.StatusForbidden, string(InvalidToken)},
-	{http.StatusBadRequest, "invalid token"},
-	{http.StatusBadRequest, string(InvalidToken)},
+var forbidden = []string{ // in lower case
+	"request is not authorized",
+	"access token you provided has expired",
+	"access token you provided is revoked, malformed or invalid",
 }
+
+// allOfText finds a refusal that stands alone between quotes or tags, or in the whole body: in
+// a longer sentence it may be about another kind of token.
+var allOfText = regexp.MustCompile(`(?:^\s*|["'>])(invalid[ _]token)\.?(?:\s*$|["'<\\])`)
 
 // secretExpired: no new token comes of an expired client secret.
 func secretExpired(text string) bool {

@@ -109,6 +109,10 @@ func TestTransportRenewsOnce(t *testing.T) {
 		"SP-API, bad":   {status: 403, refusal: `{"errors":[{"details":"The access token you provided is revoked, malformed or invalid."}]}`},
 		"DRS":           {status: 400, refusal: `{"message":"Invalid token"}`},
 		"LWA's profile": {status: 400, refusal: `{"error":"invalid_token"}`},
+		"DRS, plain":    {status: 400, refusal: "Invalid token."},
+		"403":           {status: 403, refusal: `{"error": "invalid_token"}`},
+		"403, escaped":  {status: 403, refusal: `{"body":"{\"error\":\"invalid_token\"}"}`},
+		"XML":           {status: 400, refusal: "<Message>Invalid token</Message>\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -134,6 +138,10 @@ func TestTransportLeavesOtherAnswersAlone(t *testing.T) {
 		"secret expired":      {status: 403, refusal: `{"errors":[{"message":"Access to requested resource is denied.","details":"The LWA secret token you provided has expired."}]}`},
 		"secret expired, 401": {status: 401, refusal: "The LWA secret token you provided has expired."},
 		"bad request":         {status: 400, refusal: `{"message":"Invalid slot"}`},
+		"about tokens, 400":   {status: 400, refusal: `{"message":"Invalid token count"}`},
+		"another token, 400":  {status: 400, refusal: `{"message":"The nextToken is an invalid token."}`},
+		"another token, 403":  {status: 403, refusal: `{"error":"csrf_invalid_token"}`},
+		"longer code":         {status: 403, refusal: `{"error":"invalid_token_type"}`},
 		"trouble":             {status: 503, refusal: "Request is not authorized."},
 		"far behind":          {status: 403, refusal: long},
 		"empty":               {status: 403},
@@ -306,6 +314,36 @@ func TestTransportSendsNothing(t *testing.T) {
 		if status, _ := do(t, rt, r); status != 200 {
 			t.Errorf("%s: %d, want 200: it is this machine", host, status)
 		}
+	}
+}
+
+// A body that was got to be sent again is closed, or not got where there is no new token.
+func TestTransportClosesTheBodyOfTheRepeat(t *testing.T) {
+	for name, fails := range map[string]bool{"renewed": false, "no new token": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &api{good: "Atza|1", status: 401}
+				rt, m := a.transport()
+				if fails {
+					m.failWith(&lwa.Error{Op: "refresh", StatusCode: 503})
+				}
+				r := request(t, strings.NewReader("x"))
+				var got []*closing
+				r.GetBody = func() (io.ReadCloser, error) {
+					got = append(got, &closing{Reader: strings.NewReader("x")})
+					return got[len(got)-1], nil
+				}
+				_, _ = do(t, rt, r)
+				for _, body := range got {
+					if !body.closed {
+						t.Error("the body is left open")
+					}
+				}
+				if !fails && len(got) != 1 {
+					t.Errorf("%d bodies got, want 1", len(got))
+				}
+			})
+		})
 	}
 }
 
