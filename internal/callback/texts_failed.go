@@ -104,7 +104,7 @@ func declined(code string, l *store.Login) *page {
 			},
 			Device: deviceOf(l), Links: next(l),
 		}
-	case lwa.ServerError, lwa.TemporarilyUnavail:
+	case lwa.ServerError, lwa.TemporarilyUnavailable:
 		return &page{
 			status: http.StatusBadGateway, Tone: "bad", Title: "Amazon has a problem right now",
 			Text:   []string{"Amazon could not finish your sign-in. " + nothingChanged + " Please try again in a few minutes."},

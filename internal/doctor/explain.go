@@ -131,6 +131,6 @@ func keyIn(words map[string]string, word string) string {
 func known(word string) bool {
 	return slices.Contains([]lwa.Code{
 		lwa.InvalidClient, lwa.InvalidGrant, lwa.InvalidRequest, lwa.InvalidScope, lwa.UnauthorizedClient,
-		lwa.UnsupportedGrantType, lwa.ServerError, lwa.TemporarilyUnavail,
+		lwa.UnsupportedGrantType, lwa.ServerError, lwa.TemporarilyUnavailable,
 	}, lwa.Code(word))
 }

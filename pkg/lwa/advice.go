@@ -47,7 +47,7 @@ var rules = []rule{
 	{code: UnauthorizedClient, advice: "The client may not use this grant or this scope, or the token is another client's: check that client ID, secret and token belong together, " +
 		"and that the security profile is enabled for the API."},
 	{code: ServerError, advice: adviceTrouble},
-	{code: TemporarilyUnavail, advice: adviceTrouble},
+	{code: TemporarilyUnavailable, advice: adviceTrouble},
 
 	// The authorize page.
 	{op: opPoll, code: AccessDenied, advice: "The customer said no: ask for a new code pair only if the customer wants to start again."},

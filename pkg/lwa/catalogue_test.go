@@ -63,7 +63,7 @@ var catalogue = []entry{
 	{name: "servererror", op: "refresh", status: 400, body: refusing("servererror", ""), is: lwa.ServerError, again: true, after: atOnce, advice: "in trouble"},
 	{name: "server_error", op: "client_credentials", status: 500, body: refusing("server_error", ""), is: lwa.ServerError, again: true, after: atOnce, advice: "in trouble"},
 	{name: "server_error", op: "exchange", status: 500, body: refusing("server_error", ""), is: lwa.ServerError, advice: "in trouble"},
-	{name: "unavailable", op: "refresh", status: 503, body: refusing("temporarily_unavailable", ""), is: lwa.TemporarilyUnavail, again: true, after: atOnce, advice: "in trouble"},
+	{name: "unavailable", op: "refresh", status: 503, body: refusing("temporarily_unavailable", ""), is: lwa.TemporarilyUnavailable, again: true, after: atOnce, advice: "in trouble"},
 	{name: "throttled", op: "refresh", status: 429, body: "{}", again: true, after: 5 * time.Second, advice: "throttles"},
 	{name: "throttled", op: "exchange", status: 429, body: "{}", advice: "throttles"},
 	{name: "a page", op: "refresh", status: 503, body: "<html>", is: lwa.ErrUnusable, again: true, after: atOnce, advice: "in trouble"},
@@ -190,7 +190,7 @@ func TestRedirectCatalogue(t *testing.T) {
 		"error=unsupported_response_type&error_description=&error_uri=https://x.test/": {lwa.UnsupportedResponseType, false, "has to be code"},
 		"error=invalid_grant":           {lwa.InvalidGrant, false, "sign-in"},
 		"error=server_error":            {lwa.ServerError, false, "try again later"},
-		"error=temporarily_unavailable": {lwa.TemporarilyUnavail, false, "try again later"},
+		"error=temporarily_unavailable": {lwa.TemporarilyUnavailable, false, "try again later"},
 	} {
 		q, err := url.ParseQuery(query + "&state=s-1")
 		if err != nil {
@@ -263,7 +263,7 @@ func TestEveryCodeIsInTheCatalogue(t *testing.T) {
 	}
 	for _, code := range []lwa.Code{
 		lwa.InvalidClient, lwa.InvalidGrant, lwa.InvalidRequest, lwa.InvalidScope, lwa.UnauthorizedClient, lwa.UnsupportedGrantType,
-		lwa.ServerError, lwa.TemporarilyUnavail, lwa.AccessDenied, lwa.UnsupportedResponseType, lwa.AuthorizationPending, lwa.SlowDown,
+		lwa.ServerError, lwa.TemporarilyUnavailable, lwa.AccessDenied, lwa.UnsupportedResponseType, lwa.AuthorizationPending, lwa.SlowDown,
 		lwa.InvalidCodePair, lwa.ExpiredToken, lwa.InvalidToken, lwa.InsufficientScope,
 	} {
 		if !seen[code] {

@@ -17,14 +17,14 @@ func (c Code) Error() string { return string(c) }
 //
 // Source: RFC 6749 §5.2; developer.amazon.com/docs/login-with-amazon
 const (
-	InvalidClient        Code = "invalid_client"          // our client ID or secret is wrong
-	InvalidGrant         Code = "invalid_grant"           // the code or refresh token is used up, revoked or another client's
-	InvalidRequest       Code = "invalid_request"         // a parameter is missing or malformed
-	InvalidScope         Code = "invalid_scope"           // the client may not ask for this scope
-	UnauthorizedClient   Code = "unauthorized_client"     // the client may not do this, or the verifier is wrong
-	UnsupportedGrantType Code = "unsupported_grant_type"  // the request was not understood
-	ServerError          Code = "server_error"            // trouble at Amazon
-	TemporarilyUnavail   Code = "temporarily_unavailable" // trouble at Amazon
+	InvalidClient          Code = "invalid_client"          // our client ID or secret is wrong
+	InvalidGrant           Code = "invalid_grant"           // the code or refresh token is used up, revoked or another client's
+	InvalidRequest         Code = "invalid_request"         // a parameter is missing or malformed
+	InvalidScope           Code = "invalid_scope"           // the client may not ask for this scope
+	UnauthorizedClient     Code = "unauthorized_client"     // the client may not do this, or the verifier is wrong
+	UnsupportedGrantType   Code = "unsupported_grant_type"  // the request was not understood
+	ServerError            Code = "server_error"            // trouble at Amazon
+	TemporarilyUnavailable Code = "temporarily_unavailable" // trouble at Amazon
 )
 
 // The codes of an authorize page's redirect, beside those above.
@@ -67,7 +67,7 @@ var natures = map[Code]nature{
 	InvalidCodePair: refusal, ExpiredToken: refusal,
 	InvalidToken: refusal, InsufficientScope: refusal,
 	AuthorizationPending: pending, SlowDown: pending,
-	ServerError: trouble, TemporarilyUnavail: trouble,
+	ServerError: trouble, TemporarilyUnavailable: trouble,
 }
 
 // normalise returns the constant for a code as LWA spells it, "" for an unknown one.

@@ -49,7 +49,7 @@ func TestRefusals(t *testing.T) {
 		{"server-error-guide", 500, lwa.ServerError, "", temporary},
 		{"server-error-device", 400, lwa.ServerError, "", temporary},
 		{"server-error-rfc", 500, lwa.ServerError, "", temporary},
-		{"unavailable", 503, lwa.TemporarilyUnavail, "", temporary},
+		{"unavailable", 503, lwa.TemporarilyUnavailable, "", temporary},
 		{"unknown-code", 400, "", "client_id", neither},
 		// A server in trouble decides nothing, whatever its body says.
 		{"revoked", 503, "", "refresh_token", temporary},
