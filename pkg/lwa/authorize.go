@@ -65,9 +65,10 @@ func (c *Client) AuthCodeURL(r AuthRequest) (string, error) {
 }
 
 func (c *Client) checkAuthRequest(r AuthRequest) error {
+	if err := c.checkClientID(); err != nil {
+		return err
+	}
 	switch {
-	case c.ClientID == "":
-		return errNoClientID
 	case c.RedirectURL == "":
 		return errNoRedirectURL
 	case r.State == "":

@@ -66,6 +66,7 @@ func TestAuthCodeURLRefuses(t *testing.T) {
 		want   string
 	}{
 		{"no client ID", func(c *lwa.Client, _ *lwa.AuthRequest) { c.ClientID = "" }, "ClientID is empty"},
+		{"long client ID", func(c *lwa.Client, _ *lwa.AuthRequest) { c.ClientID = strings.Repeat("x", 101) }, "over 100 bytes"},
 		{"no redirect URL", func(c *lwa.Client, _ *lwa.AuthRequest) { c.RedirectURL = "" }, "RedirectURL is empty"},
 		{"no state", func(_ *lwa.Client, r *lwa.AuthRequest) { r.State = "" }, "State is empty"},
 		{"no scope", func(_ *lwa.Client, r *lwa.AuthRequest) { r.Scopes = nil }, "no scope"},

@@ -31,8 +31,13 @@ type Client struct {
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
+// maxClientID is the length of a client ID, in bytes. Source:
+// developer.amazon.com/docs/login-with-amazon/authorization-code-grant.html
+const maxClientID = 100
+
 var (
 	errNoClientID     = errors.New("the ClientID is empty")
+	errLongClientID   = errors.New("the ClientID is over 100 bytes")
 	errNoClientSecret = errors.New("the ClientSecret is empty: only a client with a secret can have a token of its own")
 	errNoRedirectURL  = errors.New("the RedirectURL is empty")
 	errNoScope        = errors.New("there is no scope")
@@ -131,8 +136,8 @@ func (c *Client) ClientCredentials(ctx context.Context, scopes ...string) (*Toke
 // askToken sends one token request of this client. Credentials go in the body and nowhere
 // else: trying the header first would use up a code.
 func (c *Client) askToken(ctx context.Context, op string, form url.Values) (*Token, error) {
-	if c.ClientID == "" {
-		return nil, usage(op, errNoClientID)
+	if err := c.checkClientID(); err != nil {
+		return nil, usage(op, err)
 	}
 	form.Set("client_id", c.ClientID)
 	if !c.ClientSecret.IsZero() {
@@ -149,6 +154,16 @@ func (c *Client) sendToken(ctx context.Context, op string, form url.Values) (*To
 		return nil, err
 	}
 	return a.token(asked)
+}
+
+func (c *Client) checkClientID() error {
+	switch {
+	case c.ClientID == "":
+		return errNoClientID
+	case len(c.ClientID) > maxClientID:
+		return errLongClientID
+	}
+	return nil
 }
 
 const formType = "application/x-www-form-urlencoded;charset=UTF-8"

@@ -184,6 +184,20 @@ func TestIncomplete(t *testing.T) {
 			c.ClientID = ""
 			return refresh(ctx, c)
 		}, "ClientID is empty"},
+		{"long client ID", func(ctx context.Context, c *lwa.Client) error {
+			c.ClientID = strings.Repeat("x", 101)
+			return refresh(ctx, c)
+		}, "over 100 bytes"},
+		{"long client ID for a code pair", func(ctx context.Context, c *lwa.Client) error {
+			c.ClientID = strings.Repeat("x", 101)
+			_, err := c.CreateCodePair(ctx, lwa.CodePairRequest{Scopes: []string{"profile"}})
+			return err
+		}, "over 100 bytes"},
+		{"long client ID to compare with", func(ctx context.Context, c *lwa.Client) error {
+			c.ClientID = strings.Repeat("x", 101)
+			_, err := c.VerifyToken(ctx, lwa.NewSecret(canaryAccess))
+			return err
+		}, "over 100 bytes"},
 		{"no refresh token", func(ctx context.Context, c *lwa.Client) error {
 			_, err := c.Refresh(ctx, lwa.Secret{})
 			return err
@@ -211,6 +225,9 @@ func TestIncomplete(t *testing.T) {
 				t.Fatalf("error = %v, want one about %q", err, tt.want)
 			}
 			refuseCanaries(t, "error", err.Error())
+			if strings.Contains(tt.name, "client ID") && !strings.Contains(lwa.Explain(err), "Web Settings") {
+				t.Errorf("Explain() = %q, want where to find the client ID", lwa.Explain(err))
+			}
 		})
 	}
 }

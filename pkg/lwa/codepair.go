@@ -92,8 +92,8 @@ func (c *Client) CreateCodePair(ctx context.Context, r CodePairRequest) (*CodePa
 }
 
 func (c *Client) codePairForm(r CodePairRequest) (url.Values, error) {
-	if c.ClientID == "" {
-		return nil, errNoClientID
+	if err := c.checkClientID(); err != nil {
+		return nil, err
 	}
 	if err := checkScopes(r.Scopes); err != nil {
 		return nil, err

@@ -44,6 +44,7 @@ var plain = []struct {
 		"with the client secret or a PKCE verifier, without which Amazon sends none."},
 	{ErrState, "The answer belongs to another sign-in, or to none: start the sign-in again in this browser, and keep its state until the customer is back."},
 	{errNoClientID, "Set the client ID: it is shown in the Web Settings of the security profile and begins with amzn1.application-oa2-client."},
+	{errLongClientID, "What is set as the client ID is none: copy it again from the Web Settings of the security profile; it begins with amzn1.application-oa2-client."},
 	{errNoClientSecret, "Set the client secret: it is shown in the Web Settings of the security profile."},
 	{errNoRedirectURL, "Set the redirect URL, letter by letter one of the Allowed Return URLs in the Web Settings of the security profile."},
 	{errNoScope, "Name the scope that the API asks for, such as appstore::apps:readwrite or dash:replenish."},

@@ -53,8 +53,8 @@ func (c *Client) TokenInfo(ctx context.Context, accessToken Secret) (*TokenInfo,
 //
 // Source: developer.amazon.com/docs/login-with-amazon/impersonating-resource-owner.html
 func (c *Client) VerifyToken(ctx context.Context, accessToken Secret) (*TokenInfo, error) {
-	if c.ClientID == "" {
-		return nil, usage(opTokenInfo, errNoClientID)
+	if err := c.checkClientID(); err != nil {
+		return nil, usage(opTokenInfo, err)
 	}
 	info, err := c.TokenInfo(ctx, accessToken)
 	if err != nil {
