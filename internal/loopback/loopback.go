@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -45,28 +44,15 @@ func Listen(ctx context.Context, redirectURL string) (*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	hosts := []string{u.Hostname()}
-	if strings.EqualFold(u.Hostname(), "localhost") { // a browser may take either
-		hosts = []string{"127.0.0.1", "::1"}
-	}
-	r := &Receiver{url: u}
-	port := u.Port()
-	for i, host := range hosts {
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, port))
-		switch {
-		case err != nil && i == 0:
-			return nil, fmt.Errorf("can't be listened at, choose another port that is registered with Amazon: %w", err)
-		case err != nil: // this machine has no IPv6
-			continue
-		}
-		r.listeners = append(r.listeners, l)
-		port = portOf(l)
+	listeners, port, err := listenAt(ctx, new(net.ListenConfig).Listen, u.Hostname(), u.Port())
+	if err != nil {
+		return nil, fmt.Errorf("can't be listened at, choose another port that is registered with Amazon: %w", err)
 	}
 	if u.Path == "" {
 		u.Path = "/"
 	}
 	u.Host = net.JoinHostPort(u.Hostname(), port)
-	return r, nil
+	return &Receiver{url: u, listeners: listeners}, nil
 }
 
 // Check says why a redirect URL can't be listened at, in a sentence without subject.
@@ -87,19 +73,15 @@ func parse(redirectURL string) (*url.URL, error) {
 	return u, nil
 }
 
-func portOf(l net.Listener) string {
-	a, _ := l.Addr().(*net.TCPAddr) // that is what was listened at
-	return strconv.Itoa(a.Port)
-}
-
 // URL is the redirect URL.
 func (r *Receiver) URL() string { return r.url.String() }
 
 // Close stops listening, where Await was not called.
-func (r *Receiver) Close() {
-	for _, l := range r.listeners {
-		_ = l.Close() // nothing was written
-	}
+func (r *Receiver) Close() { closeAll(r.listeners) }
+
+// isAt reports whether a Host header names the redirect URL. Browsers leave out port 80.
+func (r *Receiver) isAt(host string) bool {
+	return strings.EqualFold(host, r.url.Host) || strings.EqualFold(host+":80", r.url.Host)
 }
 
 // RefusedError is an answer without a code.
@@ -122,9 +104,12 @@ type Answer struct {
 // what became of it, and stops listening. Redirects with another state are turned away, and
 // so is everything after the first.
 //
+// Where ctx ends once an answer was taken, Await waits for finish, whose own ctx goes on:
+// the code is used up, and there is no other.
+//
 // Errors: [*RefusedError], that of finish, or the cause of ctx.
 func (r *Receiver) Await(ctx context.Context, state string, finish func(ctx context.Context, a Answer) error) error {
-	a := &answer{receiver: r, state: state, ctx: ctx, finish: finish, done: make(chan error, 1)}
+	a := &answer{receiver: r, state: state, ctx: context.WithoutCancel(ctx), finish: finish, done: make(chan error, 1)}
 	server := &http.Server{
 		Handler: a, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: time.Minute, MaxHeaderBytes: 32 << 10,
@@ -143,6 +128,9 @@ func (r *Receiver) Await(ctx context.Context, state string, finish func(ctx cont
 	case err := <-a.done:
 		return err
 	case <-ctx.Done():
+		if !a.isFirst() {
+			return <-a.done
+		}
 		return context.Cause(ctx)
 	}
 }
@@ -151,10 +139,16 @@ func (r *Receiver) Await(ctx context.Context, state string, finish func(ctx cont
 type answer struct {
 	receiver *Receiver
 	state    string
-	ctx      context.Context // of Await: a browser that goes away takes nothing back
+	ctx      context.Context // of finish: a browser that goes away takes nothing back
 	finish   func(ctx context.Context, a Answer) error
 	used     sync.Once
 	done     chan error
+}
+
+// isFirst reports whether nobody has asked before.
+func (a *answer) isFirst() (first bool) {
+	a.used.Do(func() { first = true })
+	return first
 }
 
 // ServeHTTP implements [http.Handler].
@@ -162,7 +156,7 @@ func (a *answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	state, code := q["state"], q["code"]
 	switch {
-	case !strings.EqualFold(r.Host, a.receiver.url.Host), r.URL.Path != a.receiver.url.Path:
+	case !a.receiver.isAt(r.Host), r.URL.Path != a.receiver.url.Path:
 		show(w, http.StatusNotFound, "Nothing is here", "This address takes the answer of one sign-in, and nothing else.")
 		return
 	case r.Method != http.MethodGet:
@@ -173,9 +167,7 @@ func (a *answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		show(w, http.StatusBadRequest, "That is another sign-in", "This answer does not belong to the sign-in that the terminal waits for. Open the link in the terminal again.")
 		return
 	}
-	first := false
-	a.used.Do(func() { first = true })
-	if !first {
+	if !a.isFirst() {
 		show(w, http.StatusConflict, "This was answered before", "Each sign-in takes one answer. The terminal says what became of it.")
 		return
 	}

@@ -174,6 +174,35 @@ func TestAwaitEnds(t *testing.T) {
 	}
 }
 
+// A customer who comes at the last moment is not cut off.
+func TestAwaitEndsWithAnswerTaken(t *testing.T) {
+	r := listen(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	taken, release := make(chan struct{}), make(chan struct{})
+	done := await(ctx, r, func(ctx context.Context, _ loopback.Answer) error {
+		close(taken)
+		<-release
+		return ctx.Err()
+	})
+	page := make(chan error, 1)
+	go func() {
+		res, err := http.Get(r.URL() + "?state=" + state + "&code=one")
+		if err == nil {
+			err = res.Body.Close()
+		}
+		page <- err
+	}()
+	<-taken
+	cancel()
+	close(release)
+	if err := <-page; err != nil {
+		t.Errorf("the closing page: %v", err)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Await() = %v", err)
+	}
+}
+
 func TestListen(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
