@@ -7,6 +7,7 @@
 package grants
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -19,6 +20,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/restock-dev/restock/internal/seal"
+	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/store/bolt"
 	"github.com/restock-dev/restock/pkg/lwa"
 )
@@ -40,7 +42,9 @@ type Grant struct {
 	Region   lwa.Region `json:"region"`
 	Scopes   []string   `json:"scopes"` // sorted
 	// Public is a grant that is renewed without client secret.
-	Public     bool      `json:"public"`
+	Public bool `json:"public"`
+	// Device is one that was given by a code pair.
+	Device     bool      `json:"device,omitempty"`
 	CustomerID string    `json:"customer_id,omitempty"` // "": not known
 	At         time.Time `json:"at"`                    // when it was given
 }
@@ -122,16 +126,38 @@ func (f *File) List() (all []Grant, err error) {
 	return all, err
 }
 
-func (f *File) list(g Grant) error {
+// put stores the record of a grant, and lists it.
+func (f *File) put(ctx context.Context, r *store.Registration, g Grant) error {
 	text, err := json.Marshal(g)
 	if err != nil {
 		return err
 	}
-	return f.store.DB().Update(func(tx *bbolt.Tx) error {
+	return f.store.PutAnd(ctx, r, func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists(bucket)
 		if err != nil {
 			return err
 		}
 		return b.Put([]byte(g.name()), text)
 	})
+}
+
+// Remove forgets a grant. One that is not there is no error.
+func (f *File) Remove(ctx context.Context, g Grant) error {
+	r, err := f.get(ctx, g)
+	switch {
+	case errors.Is(err, ErrNone):
+		return nil
+	case err != nil:
+		return err
+	}
+	err = f.store.DB().Update(func(tx *bbolt.Tx) error {
+		if b := tx.Bucket(bucket); b != nil {
+			return b.Delete([]byte(g.name()))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return f.store.Delete(ctx, r)
 }

@@ -122,8 +122,8 @@ func TestCustomer(t *testing.T) {
 	if err := w.lwa.Advance(56 * time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.file.Token(t.Context(), g, lwa.Secret{}); !errors.Is(err, grants.ErrSecretNeeded) {
-		t.Errorf("Token() without secret = %v, want ErrSecretNeeded", err)
+	if got := w.token(g, lwa.Secret{}); !got.Token.Equal(first.AccessToken) {
+		t.Error("without secret a token with four minutes to live was replaced")
 	}
 	second := w.token(g, w.client.ClientSecret)
 	if second.Token.Equal(first.AccessToken) {
@@ -134,6 +134,78 @@ func TestCustomer(t *testing.T) {
 		t.Error("the renewed token was not kept")
 	}
 	w.calls("refresh_token", 1)
+}
+
+// A token that still works is handed out, whatever LWA says.
+func TestLastMinutes(t *testing.T) {
+	w := newWorld(t)
+	g, first := w.signIn("profile")
+	app := func(secret lwa.Secret) (grants.Access, error) {
+		c := *w.client
+		c.ClientSecret = secret
+		return w.file.ForApplication(t.Context(), &c, lwa.NA, []string{appstore})
+	}
+	own, err := app(w.client.ClientSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.lwa.Advance(57 * time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	for name, secret := range map[string]lwa.Secret{"no secret": {}, "LWA in trouble": w.client.ClientSecret, "wrong secret": lwa.NewSecret("canary")} {
+		w.again()
+		if name == "LWA in trouble" {
+			for range 2 {
+				if err := w.lwa.Script(lwatest.Fault{Route: lwatest.RouteToken, Kind: lwatest.Unavailable}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if got := w.token(g, secret); !got.Token.Equal(first.AccessToken) || !got.Expiry.Equal(first.Expiry) {
+			t.Errorf("%s: another token of the customer", name)
+		}
+		if got, err := app(secret); err != nil || !got.Token.Equal(own.Token) || !got.Expiry.Equal(own.Expiry) {
+			t.Errorf("%s: ForApplication() = %v, want the stored token", name, err)
+		}
+	}
+	if err := w.lwa.Advance(2*time.Minute + 55*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.file.Token(t.Context(), g, lwa.Secret{}); !errors.Is(err, grants.ErrSecretNeeded) {
+		t.Errorf("in the last seconds Token() = %v, want ErrSecretNeeded", err)
+	}
+	if _, err := app(lwa.Secret{}); !errors.Is(err, grants.ErrSecretNeeded) {
+		t.Errorf("in the last seconds ForApplication() = %v, want ErrSecretNeeded", err)
+	}
+}
+
+func TestSetCustomerAndRemove(t *testing.T) {
+	w := newWorld(t)
+	g, _ := w.signIn("profile")
+	if err := w.lwa.Advance(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.file.SetCustomer(t.Context(), g, "amzn1.account.A"); err != nil {
+		t.Fatal(err)
+	}
+	w.again()
+	all, err := w.file.List()
+	if err != nil || len(all) != 1 || all[0].CustomerID != "amzn1.account.A" || !all[0].At.Equal(w.lwa.Clock().Now().Add(-time.Minute)) {
+		t.Errorf("List() = %+v, %v", all, err)
+	}
+	w.token(g, lwa.Secret{})
+	for range 2 {
+		if err := w.file.Remove(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.file.Token(t.Context(), g, lwa.Secret{}); !errors.Is(err, grants.ErrNone) {
+		t.Errorf("Token() = %v, want ErrNone", err)
+	}
+	if all, err := w.file.List(); err != nil || len(all) != 0 {
+		t.Errorf("List() = %+v, %v", all, err)
+	}
+	w.signIn("profile")
 }
 
 func TestPublicClientNeedsNoSecret(t *testing.T) {

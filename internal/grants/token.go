@@ -16,6 +16,9 @@ import (
 // script should get something done with it.
 const margin = 5 * time.Minute
 
+// lastMoment is how long a token lives at least that is handed out where there is no newer one.
+const lastMoment = 10 * time.Second
+
 var (
 	// ErrNone is returned for a grant that is not in the file.
 	ErrNone = errors.New("nobody has signed in for this")
@@ -42,14 +45,22 @@ func (f *File) Add(ctx context.Context, g Grant, t *lwa.Token) error {
 	if err := f.keeper(g, credentials.LWA{}).Seal(ctx, r, t); err != nil {
 		return err
 	}
-	if err := f.store.Put(ctx, r); err != nil {
+	return f.put(ctx, r, g)
+}
+
+// SetCustomer says whose a stored grant is.
+func (f *File) SetCustomer(ctx context.Context, g Grant, customerID string) error {
+	r, err := f.get(ctx, g)
+	if err != nil {
 		return err
 	}
-	return f.list(g)
+	g.At, g.CustomerID, r.CustomerID = r.StatusAt, customerID, customerID
+	return f.put(ctx, r, g)
 }
 
 // Token returns a valid access token of a grant, renewed where that is needed. secret is
-// the client's; zero: there is none.
+// the client's; zero: there is none. Where there is no newer token, one that still works is
+// returned.
 //
 // Errors: [ErrNone], [ErrSecretNeeded], or those of [tokens.Keeper.AccessToken].
 func (f *File) Token(ctx context.Context, g Grant, secret lwa.Secret) (Access, error) {
@@ -57,11 +68,14 @@ func (f *File) Token(ctx context.Context, g Grant, secret lwa.Secret) (Access, e
 	if err != nil {
 		return Access{}, err
 	}
-	stale := r.Status == store.Active && r.Expiry.Sub(f.now()) <= margin
-	if stale && r.Renewable() && !g.Public && secret.IsZero() {
-		return Access{}, ErrSecretNeeded
+	keeper := f.keeper(g, credentials.LWA{ClientID: g.ClientID, ClientSecret: secret})
+	if r.Status == store.Active && r.Renewable() && !g.Public && secret.IsZero() {
+		if r.Expiry.Sub(f.now()) <= lastMoment {
+			return Access{}, ErrSecretNeeded
+		}
+		keeper.Margin = lastMoment
 	}
-	token, err := f.keeper(g, credentials.LWA{ClientID: g.ClientID, ClientSecret: secret}).AccessToken(ctx, r)
+	token, err := keeper.AccessToken(ctx, r)
 	if err != nil {
 		return Access{}, err
 	}
@@ -78,26 +92,45 @@ func (f *File) get(ctx context.Context, g Grant) (*store.Registration, error) {
 }
 
 // ForApplication returns an access token of the application itself: the stored one until
-// shortly before its expiry, then one that c asks for.
+// shortly before its expiry, then one that c asks for. Where that fails, the stored one is
+// returned for as long as it works.
 //
 // Errors: [ErrSecretNeeded], those of [lwa.Client.ClientCredentials], or of the file.
 func (f *File) ForApplication(ctx context.Context, c *lwa.Client, r lwa.Region, scopes []string) (Access, error) {
 	g := New(Application, c, r, scopes)
-	stored, err := f.get(ctx, g)
-	switch {
-	case errors.Is(err, ErrNone):
-	case err != nil:
-		return Access{}, err
-	case stored.Expiry.Sub(f.now()) > margin:
-		// Sealed by a key that is lost, it is no use, and LWA gives another.
-		if plain, err := f.ring.Open(stored.Thing, seal.FieldAccessToken, stored.AccessToken); err == nil {
-			return Access{lwa.NewSecret(plain), stored.Expiry.UTC()}, nil
-		}
+	stored, left, err := f.stored(ctx, g)
+	if err != nil || left > margin {
+		return stored, err
 	}
+	fresh, err := f.credentialsOf(ctx, c, g)
+	if err != nil && ctx.Err() == nil && stored.Expiry.Sub(f.now()) > lastMoment {
+		return stored, nil
+	}
+	return fresh, err
+}
+
+// stored returns the token of an application, and how long it still lives: not at all where
+// there is none. One that is sealed by a key that is lost is none, for LWA gives another.
+func (f *File) stored(ctx context.Context, g Grant) (Access, time.Duration, error) {
+	r, err := f.get(ctx, g)
+	if errors.Is(err, ErrNone) {
+		return Access{}, 0, nil
+	}
+	if err != nil {
+		return Access{}, 0, err
+	}
+	plain, err := f.ring.Open(r.Thing, seal.FieldAccessToken, r.AccessToken)
+	if err != nil {
+		return Access{}, 0, nil //nolint:nilerr // as above
+	}
+	return Access{lwa.NewSecret(plain), r.Expiry.UTC()}, r.Expiry.Sub(f.now()), nil
+}
+
+func (f *File) credentialsOf(ctx context.Context, c *lwa.Client, g Grant) (Access, error) {
 	if c.ClientSecret.IsZero() {
 		return Access{}, ErrSecretNeeded
 	}
-	t, err := c.ClientCredentials(ctx, scopes...)
+	t, err := c.ClientCredentials(ctx, g.Scopes...)
 	if err != nil {
 		return Access{}, err
 	}

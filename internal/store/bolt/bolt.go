@@ -70,6 +70,12 @@ func (s *Store) Get(ctx context.Context, rec store.Record) error {
 
 // Put implements [store.Store].
 func (s *Store) Put(ctx context.Context, rec store.Record) error {
+	return s.PutAnd(ctx, rec, func(*bbolt.Tx) error { return nil })
+}
+
+// PutAnd is Put, and in the same transaction what also does to buckets of its own: both
+// are done, or neither. It may run more than once.
+func (s *Store) PutAnd(ctx context.Context, rec store.Record, also func(*bbolt.Tx) error) error {
 	key, err := keyOf(rec)
 	if err != nil {
 		return err
@@ -87,7 +93,10 @@ func (s *Store) Put(ctx context.Context, rec store.Record) error {
 		if err := tx.Bucket(bucketRecords).Put(key, value); err != nil {
 			return err
 		}
-		return h.enter(tx, key)
+		if err := h.enter(tx, key); err != nil {
+			return err
+		}
+		return also(tx)
 	})
 	if err != nil {
 		return failed("writing", rec, err)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/store/bolt"
 )
@@ -131,5 +133,37 @@ func BenchmarkPut(b *testing.B) {
 			}
 			wg.Wait()
 		})
+	}
+}
+
+// A record and what goes with it are stored together, or neither is.
+func TestPutAnd(t *testing.T) {
+	s := open(t, newPath(t), bolt.Options{})
+	failed := errors.New("no room for it")
+	rec := &store.Message{Thing: "A::1", ID: "1"}
+	if err := s.PutAnd(t.Context(), rec, func(*bbolt.Tx) error { return failed }); !errors.Is(err, failed) {
+		t.Errorf("PutAnd() = %v, want the failure", err)
+	}
+	if err := s.Get(t.Context(), &store.Message{Thing: "A::1", ID: "1"}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Get() = %v, want ErrNotFound", err)
+	}
+	also := func(tx *bbolt.Tx) error {
+		b, err := tx.CreateBucketIfNotExists([]byte("ours"))
+		if err != nil {
+			return err
+		}
+		return b.Put([]byte("k"), []byte("v"))
+	}
+	if err := s.PutAnd(t.Context(), rec, also); err != nil {
+		t.Fatal(err)
+	}
+	err := s.DB().View(func(tx *bbolt.Tx) error {
+		if got := tx.Bucket([]byte("ours")).Get([]byte("k")); string(got) != "v" {
+			t.Errorf("what goes with it: %q, want v", got)
+		}
+		return nil
+	})
+	if err := errors.Join(err, s.Get(t.Context(), &store.Message{Thing: "A::1", ID: "1"})); err != nil {
+		t.Error(err)
 	}
 }
