@@ -14,15 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onTerminal runs the command with a terminal as input and for what it asks, where a
-// person types answer, and returns the exit code and what it printed and asked.
-func onTerminal(t *testing.T, answer string, args ...string) (code int, out, asked string) {
+// newTerminal returns both ends of a terminal: the person's, and the command's.
+func newTerminal(t *testing.T) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer master.Close()
+	t.Cleanup(func() { _ = master.Close() })
 	fd := int(master.Fd())
 	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
 	if err == nil {
@@ -31,10 +30,19 @@ func onTerminal(t *testing.T, answer string, args ...string) (code int, out, ask
 	if err != nil {
 		t.Fatal(err)
 	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = slave.Close() })
+	return master, slave
+}
+
+// onTerminal runs the command with a terminal as input and for what it asks, where a
+// person types answer, and returns the exit code and what it printed and asked.
+func onTerminal(t *testing.T, answer string, args ...string) (code int, out, asked string) {
+	t.Helper()
+	master, slave := newTerminal(t)
 	c := exec.CommandContext(t.Context(), binary, args...)
 	var stdout bytes.Buffer
 	c.Stdin, c.Stdout, c.Stderr, c.Env = slave, &stdout, slave, cleanEnvironment()

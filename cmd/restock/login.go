@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/restock-dev/restock/internal/config"
-	"github.com/restock-dev/restock/internal/grants"
 	"github.com/restock-dev/restock/internal/local"
 	"github.com/restock-dev/restock/internal/loopback"
 	"github.com/restock-dev/restock/pkg/lwa"
@@ -52,10 +51,14 @@ Examples:
 type login struct {
 	*terminal
 	*loginCommand
-	party *party
-	data  string
-	extra any // scope data, nil for none
+	party    *party
+	data     string
+	extra    any  // scope data, nil for none
+	answered bool // the customer has decided
 }
+
+// exchangeTimeout bounds what is asked of LWA once the customer has decided.
+const exchangeTimeout = 20 * time.Second
 
 func (c *loginCommand) Run(ctx context.Context, t *terminal) error {
 	cfg, err := settings(c, config.Environ())
@@ -84,9 +87,10 @@ func (c *loginCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	l.progress("")
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err == nil || l.answered:
+	case ctx.Err() != nil:
 		return errors.New("stopped before anybody has signed in")
-	case errors.Is(err, context.DeadlineExceeded):
+	case limited.Err() != nil:
 		return fmt.Errorf("nobody has signed in within %s; start again, with more --timeout if need be", c.Timeout)
 	}
 	return explained(err)
@@ -97,7 +101,7 @@ func (l *login) meet(ctx context.Context, cfg *config.Config, redirectURL string
 	if l.party, err = lwaParty(ctx, cfg, redirectURL); err != nil {
 		return err
 	}
-	if l.party.ClientSecret.IsZero() {
+	if l.party.ClientSecret.IsZero() && !l.Device { // a code pair needs none
 		l.party.ClientSecret, err = l.askSecret(ctx, l.party.ClientID)
 	}
 	if err != nil {
@@ -133,16 +137,26 @@ func (l *login) byRedirect(ctx context.Context, cfg *config.Config) error {
 	}
 	l.invite(page)
 	return receiver.Await(ctx, state, func(ctx context.Context, a loopback.Answer) error {
+		l.answered = true
 		l.progress("exchanging the code")
-		token, err := l.party.Exchange(ctx, a.Code, verifier)
+		limited, cancel := context.WithTimeout(ctx, exchangeTimeout)
+		defer cancel()
+		token, err := l.party.Exchange(limited, a.Code, verifier)
 		if err != nil {
 			return err
 		}
-		if granted := slices.DeleteFunc(a.Scopes, func(s string) bool { return !slices.Contains(l.Scopes, s) }); len(granted) > 0 {
-			l.Scopes = granted // the customer may have left some out
-		}
-		return l.keep(ctx, token, false)
+		l.narrow(a.Scopes)
+		return l.keep(ctx, token)
 	})
+}
+
+// narrow notes which scopes the customer has allowed, which may be fewer than were asked
+// for; none: not told.
+func (l *login) narrow(granted []string) {
+	granted = slices.DeleteFunc(granted, func(s string) bool { return !slices.Contains(l.Scopes, s) })
+	if len(granted) > 0 {
+		l.Scopes = granted
+	}
 }
 
 func (l *login) invite(page string) {
@@ -185,62 +199,20 @@ func (l *login) byCodePair(ctx context.Context, cfg *config.Config) error {
 		l.printf("and enter the code  %s\n", l.bold(pair.UserCode))
 		l.progress("waiting for the customer, the code is good until " + pair.Expiry.Local().Format("15:04"))
 	}
-	token, err := l.party.AwaitCodePair(ctx, pair)
+	// The time may end between two polls, and not while one may fetch the tokens.
+	unlimited := context.WithoutCancel(ctx)
+	l.party.Wait = func(_ context.Context, d time.Duration) error {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	}
+	token, err := l.party.AwaitCodePair(unlimited, pair)
 	if err != nil {
 		return err
 	}
-	return l.keep(ctx, token, true)
-}
-
-// signedIn is what a sign-in has brought, without any token.
-type signedIn struct {
-	Event     string    `json:"event"` // signed_in
-	ClientID  string    `json:"client_id"`
-	Customer  string    `json:"customer_id"` // "": not known
-	Scopes    []string  `json:"scopes"`
-	Renewable bool      `json:"renewable"`
-	Expiry    time.Time `json:"expiry"`
-	Stored    string    `json:"stored"`
-}
-
-// keep stores what the customer has given. public says that it is renewed without secret.
-func (l *login) keep(ctx context.Context, token *lwa.Token, public bool) error {
-	g := grants.New(grants.Customer, &l.party.Client, l.party.region, l.Scopes)
-	g.Public = g.Public || public
-	if info, err := l.party.VerifyToken(ctx, token.AccessToken); err == nil {
-		g.CustomerID = info.UserID
-	} else if errors.As(err, new(*lwa.AudienceError)) {
-		return err
-	} // else it is as good without a name
-	f, err := local.OpenGrants(l.data, l.party.now)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Add(ctx, g, token), f.Close()); err != nil {
-		return err
-	}
-	l.report(signedIn{"signed_in", g.ClientID, g.CustomerID, g.Scopes, !token.RefreshToken.IsZero(), token.Expiry, f.Path()})
-	return nil
-}
-
-func (l *login) report(s signedIn) {
-	l.progress("")
-	if l.JSON {
-		_ = l.json(s) // a line of output
-		return
-	}
-	as := ""
-	if s.Customer != "" {
-		as = " as " + s.Customer
-	}
-	l.printf("%s Signed in%s, for %s.", l.mark(true), as, strings.Join(s.Scopes, " "))
-	l.printf("  The grant is in %s, sealed.", s.Stored)
-	if !s.Renewable {
-		l.printf("  Amazon gave no refresh token: it ends at %s.", s.Expiry.Local().Format("15:04"))
-	}
-	next := self() + " token"
-	for _, scope := range s.Scopes {
-		next += " --scope " + shellWord(scope)
-	}
-	l.printf("\nAn access token: %s", l.bold(next))
+	l.answered = true
+	l.narrow(strings.Fields(token.Scope))
+	return l.keep(unlimited, token)
 }

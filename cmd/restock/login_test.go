@@ -210,7 +210,7 @@ func TestLoginToRunningUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := restock(t, nil, append([]string{"token"}, data...)...)
-	r.sentence(t, exitSignIn, "restock login")
+	r.sentence(t, exitSignIn, "restock login --scope profile")
 	if r.out != "" {
 		t.Errorf("it printed %q all the same", r.out)
 	}
@@ -281,6 +281,37 @@ func TestLoginByCodePair(t *testing.T) {
 		t.Errorf("restock login --device: %+v, %+v", r, done)
 	}
 	token(t, nil, "--data", u.data, "--scope", "profile")
+	u.withdraw(t)
+	restock(t, nil, "token", "--data", u.data).sentence(t, exitSignIn, "restock login --device --scope profile")
+}
+
+// withdraw has the customer withdraw consent, and every access token expire.
+func (u *up) withdraw(t *testing.T) {
+	t.Helper()
+	sandbox := &control{newAPI(u.Addresses.Sandbox)}
+	err := sandbox.post(t.Context(), "/sandbox/withdraw", map[string]string{"customer": lwatest.DefaultCustomers()[0].UserID})
+	if err == nil {
+		err = sandbox.post(t.Context(), "/sandbox/clock", map[string]string{"advance": "61m"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// On another device, too, the customer may allow less than was asked for.
+func TestLoginByCodePairForFewerScopes(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	switches := map[string]any{"lwa": map[string]any{"consent": "allow", "drop_voluntary": true, "scope_always": true, "poll_interval": "1s"}}
+	if err := (&control{newAPI(u.Addresses.Sandbox)}).post(t.Context(), "/sandbox/switches", switches); err != nil {
+		t.Fatal(err)
+	}
+	l := startLogin(t, nil, "--data", u.data, "--device", "--scope", "profile", "--scope", "postal_code", "--scope-data", `{"postal_code":{"essential":false}}`)
+	l.says(t, "code_pair", new(struct{}))
+	var done signedIn
+	l.says(t, "signed_in", &done)
+	if len(done.Scopes) != 1 || done.Scopes[0] != "profile" {
+		t.Errorf("the grant is for %q, want profile", done.Scopes)
+	}
 }
 
 func TestLoginRefuses(t *testing.T) {
@@ -344,6 +375,21 @@ func TestTokenOfApplication(t *testing.T) {
 				t.Errorf("it printed %q, %q", r.out, r.err)
 			}
 		})
+	}
+}
+
+// Nobody signs in for a device at a terminal: it is paired.
+func TestTokenOfThingThatHasEnded(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	u.pair(t, "ACME-VAC-1", "SN0001")
+	u.withdraw(t)
+	args := []string{"token", "--data", u.data, "--thing", "ACME-VAC-1::SN0001"}
+	restock(t, nil, args...).sentence(t, exitSignIn, "paired again")
+	u.stop(t, os.Interrupt)
+	r := restock(t, nil, args...)
+	r.sentence(t, exitSignIn, "pair the device again")
+	if strings.Contains(r.err, "restock login") {
+		t.Errorf("it says %s", r.err)
 	}
 }
 

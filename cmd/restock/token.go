@@ -50,7 +50,7 @@ func (e signInError) Error() string { return e.text }
 func (c *tokenCommand) Run(ctx context.Context, t *terminal) error {
 	token, err := c.token(ctx, t)
 	if err != nil {
-		return needsPerson(explained(err))
+		return c.needsPerson(explained(err))
 	}
 	_, err = fmt.Fprintln(t.out, token.Reveal())
 	return err
@@ -99,12 +99,12 @@ func (c *tokenCommand) ofThing(ctx context.Context, cfg *config.Config) (lwa.Sec
 }
 
 // needsPerson marks the errors that a person heals.
-func needsPerson(err error) error {
+func (c *tokenCommand) needsPerson(err error) error {
 	var ended *tokens.GrantEndedError
 	var refused *local.RefusedError
 	switch {
-	case errors.As(err, &ended):
-		return signInError{err.Error() + "; sign in again with: restock login"}
+	case errors.As(err, &ended) && c.Thing != "":
+		return signInError{err.Error() + "; pair the device again"}
 	case errors.Is(err, tokens.ErrNotRegistered):
 		return signInError{"the device is not paired; see: restock devices list"}
 	case errors.As(err, &refused) && (refused.Code == local.CodeGrantEnded || refused.Code == local.CodeNotRegistered):
@@ -121,43 +121,57 @@ func (c *tokenCommand) ofGrant(ctx context.Context, t *terminal, cfg *config.Con
 	if p == nil { // a sign-in may say the rest
 		p = &party{region: cfg.Region}
 	}
+	got, clientID, err := c.ofFile(ctx, cfg, p)
+	if !errors.Is(err, grants.ErrSecretNeeded) {
+		return got, err
+	}
+	// The file is closed: who is asked may take long, and other commands need it.
+	if p.ClientSecret, err = t.askSecret(ctx, clientID); err != nil {
+		return lwa.Secret{}, err
+	}
+	got, _, err = c.ofFile(ctx, cfg, p)
+	if errors.Is(err, grants.ErrSecretNeeded) {
+		err = usageError{err.Error() + ": set " + clientSecretVariable + " to that of " + clientID}
+	}
+	return got, err
+}
+
+// ofFile gets a token of what is stored, and says whose client secret is wanted where the
+// error is [grants.ErrSecretNeeded].
+func (c *tokenCommand) ofFile(ctx context.Context, cfg *config.Config, p *party) (lwa.Secret, string, error) {
 	f, err := local.OpenGrants(cfg.Data, p.now)
 	if err != nil {
-		return lwa.Secret{}, err
+		return lwa.Secret{}, "", err
 	}
 	defer func() { _ = f.Close() }() // what was written is synced
 	g, found, err := c.find(f, p)
 	switch {
 	case err != nil:
-		return lwa.Secret{}, err
+		return lwa.Secret{}, "", err
 	case found:
-		return c.withSecret(ctx, t, p, g.ClientID, func() (grants.Access, error) { return f.Token(ctx, g, p.ClientSecret) })
+		got, err := f.Token(ctx, g, p.ClientSecret)
+		return got.Token, g.ClientID, signsIn(err, g)
 	case len(c.Scopes) == 0:
-		return lwa.Secret{}, signInError{"nobody has signed in; do that with restock login, or name the application's own --scope"}
+		return lwa.Secret{}, "", signInError{"nobody has signed in; do that with restock login, or name the application's own --scope"}
 	case slices.ContainsFunc(c.Scopes, ofCustomers):
-		return lwa.Secret{}, signInError{"nobody has signed in for this; do that with: restock login --scope " + strings.Join(c.Scopes, " --scope ")}
+		return lwa.Secret{}, "", signInError{"nobody has signed in for this; do that with: restock login" + scopeFlags(c.Scopes)}
 	case p.ClientID == "":
-		return lwa.Secret{}, errNoClient
+		return lwa.Secret{}, "", errNoClient
 	}
-	return c.withSecret(ctx, t, p, p.ClientID, func() (grants.Access, error) {
-		return f.ForApplication(ctx, &p.Client, p.region, c.Scopes)
-	})
+	got, err := f.ForApplication(ctx, &p.Client, p.region, c.Scopes)
+	return got.Token, p.ClientID, err
 }
 
-// withSecret gets a token, and asks for the client secret only where one is needed.
-func (c *tokenCommand) withSecret(ctx context.Context, t *terminal, p *party, clientID string, get func() (grants.Access, error)) (lwa.Secret, error) {
-	got, err := get()
-	if !errors.Is(err, grants.ErrSecretNeeded) {
-		return got.Token, err
+// signsIn says how to sign in again where a grant has ended.
+func signsIn(err error, g grants.Grant) error {
+	if !errors.As(err, new(*tokens.GrantEndedError)) {
+		return err
 	}
-	if p.ClientSecret, err = t.askSecret(ctx, clientID); err != nil {
-		return lwa.Secret{}, err
+	command := "restock login"
+	if g.Device {
+		command += " --device"
 	}
-	got, err = get()
-	if errors.Is(err, grants.ErrSecretNeeded) {
-		err = usageError{err.Error() + ": set " + clientSecretVariable + " to that of " + clientID}
-	}
-	return got.Token, err
+	return signInError{err.Error() + "; sign in again with: " + command + scopeFlags(g.Scopes)}
 }
 
 // find returns the sign-in for the scopes, or the only one there is where none are named.

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/restock-dev/restock/internal/local"
+)
+
+// Who is asked for a client secret may take long, and other commands need the file.
+func TestTokenAsksWithoutLock(t *testing.T) {
+	b := startSandbox(t, nil)
+	data := filepath.Join(t.TempDir(), "restock.db")
+	master, slave := newTerminal(t)
+	c := exec.CommandContext(t.Context(), binary, "token", "--data", data, "--client-id", b.ClientID, "--lwa-url", b.APIURL, "--scope", "messaging:push")
+	var stdout bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr, c.Env = slave, &stdout, slave, cleanEnvironment()
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	asked, part := "", make([]byte, 512)
+	for !strings.Contains(asked, "Client secret of") {
+		n, err := master.Read(part)
+		if err != nil {
+			t.Fatalf("it asked %q: %v", asked, err)
+		}
+		asked += string(part[:n])
+	}
+	f, err := local.OpenGrants(data, nil)
+	if err != nil {
+		t.Fatalf("while it asks: %v", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := master.WriteString(b.ClientSecret + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err != nil || !strings.HasPrefix(stdout.String(), "Atc|") {
+		t.Errorf("restock token: %v", err)
+	}
+}
+
+// A code pair needs no client secret, so nobody is asked for one.
+func TestLoginByCodePairAsksNoSecret(t *testing.T) {
+	code, _, asked := onTerminal(t, "canary", "login", "--device", "--data", filepath.Join(t.TempDir(), "restock.db"),
+		"--client-id", "amzn1.application-oa2-client.1", "--lwa-url", "http://127.0.0.1:1")
+	if code != exitFailed || strings.Contains(asked, "Client secret") || !strings.Contains(asked, "lwa: codepair") {
+		t.Errorf("code %d, asked %q", code, asked)
+	}
+}
