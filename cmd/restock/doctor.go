@@ -225,7 +225,7 @@ func (c *doctorCheck) amazon(ctx context.Context, f *doctor.Findings, cfg *confi
 		*f = append(*f, doctor.CheckDRS(ctx, drsURL, cfg.Region, names, nil)...)
 	}
 	if cfg.LWAClientID != "" && (cfg.LWAURL == "" || cfg.DRSURL == "") {
-		f.Warn("restock up", names.LWAURL+", "+names.DRSURL, "For Amazon itself set https://api.amazon.com and https://dash-replenishment-service-na.amazon.com; deployed stacks need neither.",
+		f.Warn("restock up", names.LWAURL+", "+names.DRSURL, "For Amazon itself set "+cfg.Region.Endpoint().APIURL+" and https://dash-replenishment-service-na.amazon.com; deployed stacks need neither.",
 			"Started with these settings it would use its sandbox in place of Amazon.")
 	}
 }

@@ -219,6 +219,36 @@ func TestCheckAtAmazon(t *testing.T) {
 	}
 }
 
+func TestCheckHosts(t *testing.T) {
+	amazon := at(func(*http.Request) *http.Response {
+		rec := httptest.NewRecorder()
+		rec.WriteHeader(http.StatusServiceUnavailable)
+		return rec.Result()
+	})
+	for name, c := range map[string]struct {
+		region lwa.Region
+		hosts  lwa.Endpoint
+		want   map[string][]string
+	}{
+		"as it should be":         {lwa.FE, lwa.FE.Endpoint(), map[string][]string{"region": {"ok", "fe"}}},
+		"no region is na":         {"", lwa.NA.Endpoint(), map[string][]string{"region": {"ok", "na"}}},
+		"API of another":          {lwa.EU, lwa.Endpoint{APIURL: "https://api.amazon.com"}, map[string][]string{"region": {"fail", "RESTOCK_LWA_REGION", "RESTOCK_LWA_API_URL", "region na", "set to eu"}}},
+		"in other letters":        {lwa.EU, lwa.Endpoint{APIURL: "https://API.amazon.com/"}, map[string][]string{"region": {"fail"}}},
+		"sign-in page of another": {lwa.NA, lwa.Endpoint{APIURL: "https://api.amazon.com", AuthorizeURL: lwa.EU.Endpoint().AuthorizeURL}, map[string][]string{"region": {"fail", "RESTOCK_LWA_AUTHORIZE_URL", "region eu"}}},
+		"sign-in page of the API": {lwa.NA, lwa.Endpoint{APIURL: "https://api.amazon.com", AuthorizeURL: "https://api.amazon.com/ap/oa"}, map[string][]string{"region": {"ok"}}},
+		"plain, this machine":     {lwa.EU, lwa.Endpoint{APIURL: "http://[::1]:8081", AuthorizeURL: "http://localhost:8081/ap/oa"}, map[string][]string{}},
+		"plain":                   {lwa.NA, lwa.Endpoint{APIURL: "http://sandbox:8081"}, map[string][]string{"encryption": {"warn", "RESTOCK_LWA_API_URL", "https"}}},
+		"plain sign-in page":      {lwa.NA, lwa.Endpoint{APIURL: "https://lwa.example.com", AuthorizeURL: "http://lwa.example.com/ap/oa"}, map[string][]string{"encryption": {"warn", "RESTOCK_LWA_AUTHORIZE_URL"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := doctor.LWA{Region: c.region, Names: doctor.Variables(), HTTPClient: &http.Client{Transport: amazon}}
+			l.Client = lwa.Client{ClientID: clientID, ClientSecret: lwa.NewSecret(secret), RedirectURL: redirect, Endpoint: c.hosts}
+			c.want["Login with Amazon"] = []string{"warn"} // it is in trouble
+			wants(t, doctor.CheckLWA(t.Context(), l), c.want)
+		})
+	}
+}
+
 func TestCheckDRS(t *testing.T) {
 	w := newWorld(t)
 	other := httptest.NewServer(http.NotFoundHandler())

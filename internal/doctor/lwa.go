@@ -31,6 +31,7 @@ func CheckLWA(ctx context.Context, l LWA) (f Findings) {
 	seen := l.watch()
 	page := l.page(ctx)
 	answer := l.bogusRefresh(ctx)
+	l.hosts(&f)
 	if !l.reached(&f, page, answer) {
 		return f
 	}
@@ -68,14 +69,7 @@ func (l *LWA) bogusRefresh(ctx context.Context) error {
 }
 
 // atAmazon reports whether it is Amazon itself.
-func (l *LWA) atAmazon() bool {
-	for _, r := range []lwa.Region{lwa.NA, lwa.EU, lwa.FE} {
-		if l.Client.Endpoint.APIURL == r.Endpoint().APIURL {
-			return true
-		}
-	}
-	return false
-}
+func (l *LWA) atAmazon() bool { return regionOf(l.Client.Endpoint.APIURL) != "" }
 
 // reached says whether LWA answers at all.
 func (l *LWA) reached(f *Findings, page authorizePage, answer error) bool {
@@ -92,18 +86,18 @@ func (l *LWA) reached(f *Findings, page authorizePage, answer error) bool {
 	case !errors.As(answer, &refused): // nothing was sent
 		f.Fail(check, l.Names.ClientID, "Set it as it is shown in the Web Settings of the security profile.", "The client ID can't be one.")
 		return false
-	case refused.NotJSON || refused.Code == "" && !refused.Temporary():
-		f.Fail(check, l.Names.LWAURL, lwa.Explain(answer), "What answers at %s is not Login with Amazon.", l.Client.Endpoint.APIURL)
-		return false
-	case refused.Temporary():
+	case refused.Temporary() && !refused.NotJSON, refused.StatusCode >= 500, refused.StatusCode == http.StatusTooManyRequests:
 		f.Warn(check, "", "Run restock doctor again in a few minutes.", "Login with Amazon is in trouble (%d), so it did not tell about the client.", refused.StatusCode)
+		return false
+	case refused.NotJSON || refused.Code == "":
+		f.Fail(check, l.Names.LWAURL, lwa.Explain(answer), "What answers at %s is not Login with Amazon.", l.Client.Endpoint.APIURL)
 		return false
 	}
 	if page.state == pageUnreachable {
-		f.Warn(check, l.Names.LWAURL, "Look at the network, and at RESTOCK_LWA_AUTHORIZE_URL where it is set.", "%s answers, but its authorize page can't be reached.", l.Client.Endpoint.APIURL)
+		f.Warn(check, l.Names.AuthorizeURL, "Look at the network, and at this setting if you made it.", "%s answers, but its authorize page can't be reached.", l.Client.Endpoint.APIURL)
 		return true
 	}
-	f.OK(check, "%s answers, region %s.", l.Client.Endpoint.APIURL, l.Region)
+	f.OK(check, "%s answers.", l.Client.Endpoint.APIURL)
 	return true
 }
 

@@ -21,7 +21,7 @@ var functions = []string{"CallbackFunction", "RefreshFunction", "ReplenishFuncti
 func parameters(secret string) Names {
 	return Names{
 		ClientID: "client_id in the secret " + secret, ClientSecret: "client_secret in the secret " + secret,
-		RedirectURL: "parameter RedirectUrl", Region: "parameter LwaRegion", LWAURL: "parameter LwaApiUrl", DRSURL: "parameter DrsUrl",
+		RedirectURL: "parameter RedirectUrl", Region: "parameter LwaRegion", LWAURL: "parameter LwaApiUrl", AuthorizeURL: "parameter LwaAuthorizeUrl", DRSURL: "parameter DrsUrl",
 	}
 }
 
