@@ -42,7 +42,7 @@ func parts(environ map[string]string) (*cloud.Parts, error) {
 	}
 	return &cloud.Parts{
 		Config: a.Config, Store: a.Store(), Credentials: a.Credentials(), Keys: a.Keys(),
-		Publisher: a.Publisher(), Metrics: a.Metrics("callback"),
+		Publisher: a.Publisher(), Grants: a.Grants(), Metrics: a.Metrics("callback"),
 	}, nil
 }
 

@@ -36,7 +36,7 @@ const (
 	exchangeTime  = 10 * time.Second // each secret
 	tokenInfoTime = 3 * time.Second  // each of three times
 	slotsTime     = 5 * time.Second
-	ownerTime     = 4 * time.Second // a token of the registration in the way
+	ownerTime     = 6 * time.Second // a token of the registration in the way: more than the Keeper needs to begin a refresh
 	storeTime     = 2 * time.Second // each call while a device is claimed
 	publishTime   = 3 * time.Second
 )

@@ -80,6 +80,7 @@ type Fixtures struct {
 //	paired        SN0001 is the first customer's, and its access token is good for 50 minutes
 //	due           as paired, but the sweep should refresh the token
 //	stale         as paired, but the access token is used up
+//	stale-unknown as stale, but Amazon has not said whose device it is
 //	ended         as paired, but the grant has ended
 //	deregistered  as paired, but deregistered
 //	revoked       the first customer has withdrawn consent, at Amazon
@@ -100,6 +101,9 @@ func (f *Fixtures) Give(ctx context.Context, name string) error {
 		},
 		"stale": func(ctx context.Context) error {
 			return f.givePaired(ctx, func(r *store.Registration) { r.Expiry = f.Now.Add(-time.Hour) })
+		},
+		"stale-unknown": func(ctx context.Context) error {
+			return f.givePaired(ctx, func(r *store.Registration) { r.Expiry, r.CustomerID = f.Now.Add(-time.Hour), "" })
 		},
 		"ended": func(ctx context.Context) error {
 			return f.givePaired(ctx, func(r *store.Registration) {
