@@ -88,6 +88,9 @@ func (h *Handler) fanOut(ctx context.Context) (Summary, error) {
 		}
 	}
 	h.count("RefreshShards", float64(len(bodies)))
+	if len(bodies) == 0 && len(errs) == 0 { // else the sweeps tell
+		h.oldestDue(0)
+	}
 	return sum, errors.Join(errs...)
 }
 

@@ -84,6 +84,12 @@ func (h *Handler) count(name string, n float64, dimensions ...string) {
 	}
 }
 
+func (h *Handler) oldestDue(d time.Duration) {
+	if h.Metrics != nil {
+		h.Metrics.Seconds("RefreshOldestDueSeconds", d)
+	}
+}
+
 // cutoff is when the last refresh may begin: Margin before the deadline of ctx, or, with a
 // deadline that is near already, after half of the time. Zero: any time. Deadlines are
 // on the real clock, whatever h.Now says.

@@ -4,12 +4,18 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/restock-dev/restock/internal/cfn"
 	"github.com/restock-dev/restock/internal/credentials"
 	"github.com/restock-dev/restock/internal/refresh"
 	"github.com/restock-dev/restock/internal/seal"
@@ -210,4 +216,102 @@ func TestSweepThroughAnOutage(t *testing.T) {
 			}
 		}
 	})
+}
+
+// gauge is the last value of RefreshOldestDueSeconds.
+type gauge struct {
+	mu   sync.Mutex
+	told []time.Duration
+}
+
+func (*gauge) Count(string, float64, ...string) {}
+
+func (g *gauge) Seconds(name string, d time.Duration, _ ...string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if name == "RefreshOldestDueSeconds" {
+		g.told = append(g.told, d)
+	}
+}
+
+// minute is what the metric shows for a minute: the most that was told, and whether any was.
+func (g *gauge) minute() (most time.Duration, told bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, d := range g.told {
+		most, told = max(most, d), true
+	}
+	g.told = nil
+	return most, told
+}
+
+// queue hands the shards over at once.
+type queue struct{ handler *refresh.Handler }
+
+func (q *queue) Send(ctx context.Context, bodies []string) error {
+	var event events.SQSEvent
+	for _, b := range bodies {
+		event.Records = append(event.Records, events.SQSMessage{Body: b})
+	}
+	_, err := q.handler.Queue(ctx, event)
+	return err
+}
+
+// However small the fleet, the alarm goes off in an outage and stays on: a failure with its next
+// attempt does not make a token less overdue.
+func TestOldestDueGrowsThroughAnOutage(t *testing.T) {
+	text, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stack, err := cfn.Read(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seconds, err := strconv.Atoi(fmt.Sprint(cfn.At(stack, "Resources", "OldestDueAlarm", "Properties", "Threshold")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	threshold := time.Duration(seconds) * time.Second
+	for name, fans := range map[string]bool{"in one run": false, "by the queue": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newService(t)
+				shown := new(gauge)
+				s.handler.Metrics = shown
+				if fans {
+					s.handler.Fanout = &queue{s.handler}
+				}
+				s.pair("SN0001")
+				due := s.read("SN0001").DueAt
+				if err := s.lwa.Script(lwatest.Fault{Route: lwatest.RouteToken, Kind: lwatest.Unavailable, Times: 1000}); err != nil {
+					t.Fatal(err)
+				}
+				run := func() (time.Duration, time.Duration) {
+					time.Sleep(time.Minute)
+					_, _ = s.handler.Schedule(t.Context(), []byte(refresh.Task)) // it may have failed
+					got, told := shown.minute()
+					if !told {
+						t.Fatalf("nothing is told %v after the token was due", time.Since(due))
+					}
+					return got, max(0, time.Since(due))
+				}
+				for time.Since(due) < 3*time.Hour {
+					got, late := run()
+					if late == 0 && got != 0 || late > threshold && (got <= threshold || got > late || got < late-time.Minute) {
+						t.Errorf("%v after the token was due the metric shows %v", late, got)
+					}
+				}
+				s.lwa.ClearFaults()
+				for range 6 { // the longest that an attempt is away
+					run()
+				}
+				for range 10 {
+					if got, _ := run(); got != 0 {
+						t.Errorf("after the outage the metric shows %v, want 0", got)
+					}
+				}
+			})
+		})
+	}
 }

@@ -20,7 +20,7 @@ type Summary struct {
 	Left      int `json:"left"`      // devices known to be due, but not reached
 	Skipped   int `json:"skipped"`   // shards not looked at
 	Sent      int `json:"sent"`      // shards sent to the queue
-	// OldestDue is how long the device that waited longest had been due.
+	// OldestDue is how long the device that waited longest had been due, failures included.
 	OldestDue time.Duration `json:"oldest_due_ns"`
 	// Outage: the run stopped because nobody could be refreshed.
 	Outage bool `json:"outage"`
@@ -134,7 +134,7 @@ func (s *run) device(ctx context.Context, thing string) {
 	case err == nil && due.Refreshed:
 		s.sum.Refreshed++
 	case err == nil, errors.Is(err, tokens.ErrNotRegistered):
-		// The index was behind, or somebody else is at it.
+		// The index was behind, somebody else is at it, or it waits for its next attempt.
 	case errors.As(err, &ended):
 		if !due.At.IsZero() {
 			s.sum.Ended++

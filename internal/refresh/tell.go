@@ -62,9 +62,7 @@ func (s *run) tell(ctx context.Context) {
 	s.h.count("RefreshRefreshed", float64(sum.Refreshed))
 	s.h.count("RefreshEnded", float64(sum.Ended))
 	s.h.count("RefreshLeft", float64(sum.Left))
-	if s.h.Metrics != nil {
-		s.h.Metrics.Seconds("RefreshOldestDueSeconds", sum.OldestDue)
-	}
+	s.h.oldestDue(sum.OldestDue)
 	if sum == (Summary{}) {
 		return // a run without work is no news
 	}

@@ -131,6 +131,8 @@ type Registration struct {
 	// index. The shard follows from Thing: see [Shard].
 	DueShard string    `json:"due_shard,omitempty"`
 	DueAt    time.Time `json:"due_at,omitzero"`
+	// DueSince is when a refresh was due first that has only failed since; zero: none has.
+	DueSince time.Time `json:"due_since,omitzero"`
 
 	Failures    int       `json:"failures,omitempty"`    // refreshes that failed in a row
 	NextAttempt time.Time `json:"next_attempt,omitzero"` // no refresh before
@@ -167,7 +169,7 @@ func (r *Registration) End(status Status, reason string, at time.Time) {
 	r.Status, r.Reason, r.StatusAt = status, reason, at
 	r.AccessToken, r.RefreshToken, r.Expiry = "", "", time.Time{}
 	r.LeaseOwner, r.LeaseUntil = "", time.Time{}
-	r.DueShard, r.DueAt = "", time.Time{}
+	r.DueShard, r.DueAt, r.DueSince = "", time.Time{}, time.Time{}
 	r.Failures, r.NextAttempt = 0, time.Time{}
 }
 

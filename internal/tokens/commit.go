@@ -94,7 +94,7 @@ func (f *renewal) postpone(ctx context.Context, cause error, ours func(*store.Re
 			r.Failures++
 			r.NextAttempt = stamp(next)
 			f.release(r)
-			f.k.scheduleAt(r, next)
+			f.k.scheduleRetry(r, next, cause)
 		},
 	})
 	if errors.Is(err, errAgain) {

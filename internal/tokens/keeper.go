@@ -137,12 +137,12 @@ func (k *Keeper) RefreshAhead(ctx context.Context, thing string) error {
 
 // Due tells what RefreshDue found.
 type Due struct {
-	At        time.Time // when it was due; zero if it was not
+	At        time.Time // since when it was due, however often it has failed; zero if it was not
 	Refreshed bool      // by this call or one that it shared
 }
 
-// RefreshDue is RefreshAhead, and says what it did. A record that isn't due, or that
-// another keeper is refreshing, is left alone without error.
+// RefreshDue is RefreshAhead, and says what it did. A record that isn't due, that another
+// keeper is refreshing, or that waits for its next attempt is left alone without error.
 func (k *Keeper) RefreshDue(ctx context.Context, thing string) (Due, error) {
 	r := &store.Registration{Thing: thing}
 	if err := k.Store.Get(ctx, r); err != nil {
@@ -156,6 +156,12 @@ func (k *Keeper) RefreshDue(ctx context.Context, thing string) (Due, error) {
 		return Due{}, nil
 	}
 	due := Due{At: r.DueAt}
+	if !r.DueSince.IsZero() {
+		due.At = r.DueSince
+	}
+	if r.NextAttempt.After(now) {
+		return due, nil
+	}
 	_, err := k.replace(ctx, r)
 	due.Refreshed = err == nil
 	return due, err

@@ -21,6 +21,10 @@ const (
 	aheadOf = 10 * time.Minute
 	spread  = 5 * time.Minute
 
+	// lookAgain is when the sweep looks again at a device that waits for its next attempt:
+	// at its next run, which comes each minute.
+	lookAgain = 30 * time.Second
+
 	// clockSkew is how much longer than our own a lease may run before it is taken for
 	// one written under a wrong clock, and ignored.
 	clockSkew = 5 * time.Second
@@ -90,9 +94,30 @@ func (k *Keeper) schedule(r *store.Registration) {
 	k.scheduleAt(r, r.Expiry.Add(-min(ahead, max(0, r.Expiry.Sub(k.now()))/2)))
 }
 
+// scheduleRetry has the sweep try again what has failed for cause. Where it is LWA that is away, the
+// sweep looks at r before that, too, to tell how long it has waited. What else fails has an
+// alarm of its own, and may be so many that the sweep would not get past them.
+func (k *Keeper) scheduleRetry(r *store.Registration, next time.Time, cause error) {
+	now := k.now()
+	since := now
+	switch {
+	case !r.DueSince.IsZero():
+		since = r.DueSince
+	case !r.DueAt.IsZero() && r.DueAt.Before(now):
+		since = r.DueAt
+	}
+	if look := now.Add(lookAgain); is[*UnavailableError](cause) && look.Before(next) {
+		next = look
+	}
+	k.scheduleAt(r, next)
+	if !r.DueAt.IsZero() {
+		r.DueSince = since
+	}
+}
+
 // scheduleAt sets that time, unless the policy has the sweep refresh nothing.
 func (k *Keeper) scheduleAt(r *store.Registration, at time.Time) {
-	r.DueShard, r.DueAt = "", time.Time{}
+	r.DueShard, r.DueAt, r.DueSince = "", time.Time{}, time.Time{}
 	if k.Policy == OnUse && r.Renewable() {
 		return
 	}
