@@ -81,16 +81,26 @@ var ofAWS = map[string]struct {
 		[][]string{{"TableName"}, {"GlobalSecondaryIndexName", "TableName"}},
 		"AWS::DynamoDB::Table",
 	},
-	"AWS/IoT":        {[]string{"Success", "Failure", "ErrorActionFailure"}, [][]string{{"ActionType", "RuleName"}}, "AWS::IoT::TopicRule"},
+	"AWS/IoT": {
+		[]string{"Success", "Failure", "ErrorActionFailure", "RuleMessageThrottled", "RuleNotFound", "ParseError"},
+		[][]string{{"ActionType", "RuleName"}, {"RuleName"}},
+		"AWS::IoT::TopicRule",
+	},
 	"AWS/ApiGateway": {[]string{"Count", "4xx", "5xx", "Latency"}, [][]string{{"ApiId"}}, "AWS::ApiGatewayV2::Api"},
 	"AWS/SNS":        {[]string{"NumberOfNotificationsFailed"}, [][]string{{"TopicName"}}, "AWS::SNS::Topic"},
 }
+
+// Of a rule's metrics those of an action name it, and the others have no such dimension.
+var ofRuleAlone = []string{"RuleMessageThrottled", "RuleNotFound", "ParseError"}
 
 // checkMetric reports a metric that nobody writes, or not under these dimensions.
 func checkMetric(t *testing.T, tpl object, where string, w watched, listed []eventtest.Listing) {
 	t.Helper()
 	if known, ok := ofAWS[w.namespace]; ok {
 		keys := slices.Sorted(maps.Keys(w.dimensions))
+		if w.namespace == "AWS/IoT" && slices.Contains(ofRuleAlone, w.name) == (w.dimensions["ActionType"] != nil) {
+			t.Errorf("%s looks at %s by %v, which AWS does not write", where, w.name, keys)
+		}
 		if !slices.Contains(known.names, w.name) || !slices.ContainsFunc(known.dimensions, func(d []string) bool { return slices.Equal(d, keys) }) {
 			t.Errorf("%s looks at %s of %s by %v, which AWS does not write", where, w.name, w.namespace, keys)
 		}
@@ -173,6 +183,19 @@ func TestAlarmsLookAtWhatIsWritten(t *testing.T) {
 			if len(d) > 1 && !used {
 				t.Errorf("%s has %s of %v in bold, and no alarm looks at it", operations, m.Name, d)
 			}
+		}
+	}
+}
+
+// AWS IoT takes a message although its rule is throttled, missing or fails at it, and so lost.
+func TestEveryLossIsAlarmed(t *testing.T) {
+	var looked []string
+	for _, w := range metricsOf(t, resources(template(t), "AWS::CloudWatch::Alarm")["MessagesLostAlarm"]) {
+		looked = append(looked, w.name)
+	}
+	for _, name := range append([]string{"ErrorActionFailure", "DestinationDeliveryFailures", "NumberOfNotificationsFailed"}, ofRuleAlone...) {
+		if !slices.Contains(looked, name) {
+			t.Errorf("MessagesLostAlarm looks at %v, want %s too", looked, name)
 		}
 	}
 }
