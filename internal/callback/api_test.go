@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/restock-dev/restock/internal/callback"
+	"github.com/restock-dev/restock/internal/metrics"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/pkg/lwa"
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
@@ -255,6 +256,17 @@ func TestRegistrationsUnreachable(t *testing.T) {
 	w.config.HTTPClient = w.client.HTTPClient
 	w.serve()
 	w.register(code).want(t, http.StatusCreated)
+}
+
+// A client without a secret that LWA refuses says nothing of our own: anybody can send its ID.
+func TestRefusedPublicClientIsNoTroubleOfOurs(t *testing.T) {
+	w := newWorld(t)
+	code := w.appCode(w.client.ClientID, customerOne)
+	const mistyped = "amzn1.application-oa2-client.mistyped"
+	w.config.PublicClients = append(w.config.PublicClients, mistyped)
+	w.serve()
+	w.register(code, "client_id", mistyped).problem(t, http.StatusBadRequest, "invalid_client")
+	w.wantCounts(metrics.Sample{Name: "SignIn", Dimensions: map[string]string{"outcome": "refused"}, Value: 1})
 }
 
 type unreachable struct{}

@@ -23,8 +23,9 @@ var (
 
 // refusedError is LWA's refusal of an exchange.
 type refusedError struct {
-	code   string // LWA's error, such as invalid_grant
-	answer *lwa.Error
+	code       string // LWA's error, such as invalid_grant
+	answer     *lwa.Error
+	withSecret bool // our secret was sent
 }
 
 func (e *refusedError) Error() string { return e.answer.Error() }
@@ -69,6 +70,13 @@ func isInvalidClient(err error) bool {
 	return errors.As(err, &refused) && refused.answer.Code == lwa.InvalidClient
 }
 
+// isInvalidSecret reports whether LWA refused our own client with a secret. Who sends the ID of a client
+// without one may send anything.
+func isInvalidSecret(err error) bool {
+	var refused *refusedError
+	return isInvalidClient(err) && errors.As(err, &refused) && refused.withSecret
+}
+
 func isForeign(err error) bool {
 	_, foreign := errors.AsType[*lwa.AudienceError](err)
 	return foreign
@@ -85,7 +93,7 @@ func (h *Handler) exchangeOnce(ctx context.Context, s *signIn, secret lwa.Secret
 	case err == nil:
 		return token, nil
 	case errors.As(err, &answer):
-		return nil, refusal(answer)
+		return nil, refusal(answer, !secret.IsZero())
 	case unsent:
 		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
 	case errors.As(err, &silence):
@@ -98,13 +106,13 @@ func (h *Handler) exchangeOnce(ctx context.Context, s *signIn, secret lwa.Secret
 var lwaCode = regexp.MustCompile(`^[A-Za-z_]{1,40}$`)
 
 // refusal tells an answer that refuses the code from one that says nothing of it.
-func refusal(e *lwa.Error) error {
+func refusal(e *lwa.Error, withSecret bool) error {
 	final := e.StatusCode >= http.StatusBadRequest && !e.Temporary()
 	switch {
 	case final && lwaCode.MatchString(string(e.Code)):
-		return &refusedError{string(e.Code), e}
+		return &refusedError{string(e.Code), e, withSecret}
 	case final && lwaCode.MatchString(e.RawCode):
-		return &refusedError{e.RawCode, e}
+		return &refusedError{e.RawCode, e, withSecret}
 	}
 	return fmt.Errorf("%w: %w", errUnknown, e)
 }

@@ -52,7 +52,7 @@ func (h *Handler) conclude(ctx context.Context, name string, err error) outcome 
 	o := outcomeOf(err)
 	if h.Metrics != nil {
 		h.Metrics.Count("SignIn", 1, "outcome", string(o))
-		if isInvalidClient(err) {
+		if isInvalidSecret(err) {
 			h.Metrics.Count("SecretsTrouble", 1, "cause", "credentials")
 		}
 	}
@@ -67,7 +67,9 @@ func (h *Handler) conclude(ctx context.Context, name string, err error) outcome 
 func logFailure(ctx context.Context, name string, o outcome, err error) {
 	level := slog.LevelError
 	switch {
-	case isInvalidClient(err): // no version of our secret is right: no device can be paired
+	case isInvalidSecret(err): // no version of it is right: no device can be paired
+	case isInvalidClient(err): // an app's client ID is not known to LWA
+		level = slog.LevelWarn
 	case o == taken, o == refused:
 		level = slog.LevelInfo
 	case o == unconfirmed, o == unknown, o == unreachable:
