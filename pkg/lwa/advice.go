@@ -37,11 +37,11 @@ var rules = []rule{
 	{code: InvalidRequest, phrase: "malformed request", advice: "The body can't be read: send one form-encoded body, each value percent-encoded once."},
 	{op: opPoll, code: InvalidGrant, advice: adviceExpiredPair},
 	{code: InvalidGrant, param: "redirect_uri", advice: adviceRedirect},
-	{code: InvalidGrant, param: "refresh_token", advice: "The refresh token is over: the customer withdrew the consent (Your Account > Login with Amazon), or the token belongs to another client, " +
+	{code: InvalidGrant, param: "refresh_token", advice: "The refresh token is over: the customer withdrew the consent (Your Account > Manage Login with Amazon), or the token belongs to another client, " +
 		"or was damaged where it is stored. Drop it, and have the customer sign in again."},
 	{op: opRefresh, code: InvalidGrant, advice: "The refresh token is over: drop it, and have the customer sign in again."},
 	{code: InvalidGrant, advice: "The code is used, older than five minutes, or another client's. " + adviceSignInAgain},
-	{op: opCodePair, code: UnauthorizedClient, advice: "The client may not link devices by code: enable it for the security profile in Amazon's console (TVs and Other Devices Settings)."},
+	{op: opCodePair, code: UnauthorizedClient, advice: "The client may not link devices by code: enable it for the security profile in Amazon's console."},
 	{op: opExchange, code: UnauthorizedClient, advice: "The verifier is not the one whose challenge the sign-in began with, or the client may not use this grant: " +
 		"keep the verifier with the state, send the S256 challenge, and start the sign-in again."},
 	{code: UnauthorizedClient, advice: "The client may not use this grant or this scope, or the token is another client's: check that client ID, secret and token belong together, " +
@@ -61,7 +61,7 @@ var rules = []rule{
 	{phrase: "md5101", advice: adviceRedirect},
 	{phrase: "md5110", advice: "The redirect URL holds a #: register and send one without a fragment."},
 	{phrase: "md9100", advice: "Seller Central can't use the application's settings: check that its OAuth login URI and redirect URI are set for this application."},
-	{phrase: "consent_limit_reached", advice: "The application has as many authorizations as Amazon allows it: remove those that aren't used, or ask Amazon for a higher limit."},
+	{phrase: "consent_limit_reached", advice: "The application has as many authorizations as Amazon allows it: remove those that aren't used."},
 
 	// The device grant.
 	{code: AuthorizationPending, advice: "Nothing is wrong: the customer has not entered the code yet. Ask again after the interval."},

@@ -43,9 +43,8 @@ var (
 	errNoScope        = errors.New("there is no scope")
 )
 
-// ErrNoRefreshToken says that there is nothing to refresh with: Amazon sends no refresh
-// token where an exchange brought neither secret nor verifier. The customer has to sign in
-// again.
+// ErrNoRefreshToken says that there is nothing to refresh with: for some scopes Amazon sends
+// a refresh token only to a client with a secret. The customer has to sign in again.
 var ErrNoRefreshToken = errors.New("there is no refresh token")
 
 // Exchange trades the code of one sign-in for tokens. The verifier is the one whose
@@ -56,7 +55,7 @@ var ErrNoRefreshToken = errors.New("there is no refresh token")
 // again.
 //
 // Expiry is UTC: expires_in, in seconds, added to c.Now read before the request.
-// RefreshToken is zero when Amazon sends none, which can be where there is no secret.
+// RefreshToken is zero when Amazon sends none, as for some scopes where there is no secret.
 //
 // Errors: [*Error] when Amazon refuses, with Code invalid_grant for a code that is
 // used, old or for another client or redirect URL, unauthorized_client for a verifier

@@ -61,7 +61,7 @@ func (p CodePair) LogValue() slog.Value {
 
 // CreateCodePair starts the sign-in of a device without a browser. Show the UserCode
 // and the VerificationURL of the pair, and wait with [Client.AwaitCodePair]. It needs
-// c.ClientID, and no secret.
+// c.ClientID, and no secret. Amazon documents it for the API of [NA] alone: see [Endpoint].
 //
 // Expiry is UTC: expires_in, in seconds, added to c.Now read before the request.
 //

@@ -38,9 +38,11 @@
 //
 // [Client.Exchange] trades the code for a [Token]. A server authenticates with its
 // client secret; an app or a device, which can't keep a secret, leaves ClientSecret
-// zero and proves itself with the verifier; both together are fine. With neither Amazon
-// sends no refresh token: [Token.Refreshable] tells, and the customer has to sign in again
-// once the access token has expired.
+// zero and proves itself with the verifier; both together are fine. With the secret Amazon
+// sends a refresh token. With the verifier alone it does so for dash:replenish and others,
+// and for some scopes, those of Data Portability for one, it sends none:
+// [Token.Refreshable] tells, and the customer has to sign in again once the access token has
+// expired.
 //
 // A device whose customer signs in by a companion app makes the verifier, and gives the
 // app the challenge alone; the code travels back to it, and it exchanges it by itself.
@@ -69,8 +71,9 @@
 //
 // # Staying signed in
 //
-// An access token lives an hour, and should be used until shortly before its end: who
-// asks for one at every call is throttled. [Client.Refresh] gets the next one. Amazon may
+// An access token lives an hour, and should be used until shortly before its end: people
+// who ask for one at every call report that Amazon then refuses some of the calls, though
+// it documents no limit. [Client.Refresh] gets the next one. Amazon may
 // or may not send a new refresh token along; the Token that Refresh returns always
 // holds the one to keep, and it should be stored before the access token is used.
 //
@@ -89,8 +92,8 @@
 // # Regions
 //
 // [Region.Endpoint] has the hosts of [NA], [EU] and [FE], [Marketplace.Endpoint] those
-// for a country's shop. Every call goes to the Client's Endpoint; refresh a customer's token
-// where it was issued.
+// for a country's shop. Every call goes to the Client's Endpoint. Applications and tokens are
+// tied to no region: a token of one can be refreshed and checked in another.
 //
 // # When it goes wrong
 //

@@ -40,8 +40,8 @@ var plain = []struct {
 	advice string
 }{
 	{ExpiredToken, adviceExpiredPair},
-	{ErrNoRefreshToken, "There is no refresh token, so nothing can be renewed: have the customer sign in again, and exchange the code " +
-		"with the client secret or a PKCE verifier, without which Amazon sends none."},
+	{ErrNoRefreshToken, "There is no refresh token, so nothing can be renewed: have the customer sign in again. " +
+		"For some scopes Amazon sends a refresh token only to a client with a secret: for those exchange the code on a server, with the secret."},
 	{ErrState, "The answer belongs to another sign-in, or to none: start the sign-in again in this browser, and keep its state until the customer is back."},
 	{errNoClientID, "Set the client ID: it is shown in the Web Settings of the security profile and begins with amzn1.application-oa2-client."},
 	{errLongClientID, "What is set as the client ID is none: copy it again from the Web Settings of the security profile; it begins with amzn1.application-oa2-client."},

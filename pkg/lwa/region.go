@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Region is where a customer's Amazon account lives.
+// Region names one of Amazon's sets of hosts. Neither an application nor a token is tied to
+// one.
 type Region string
 
 // The regions: North America, Europe, and the Far East.
@@ -25,11 +26,19 @@ func ParseRegion(s string) (Region, error) {
 }
 
 // Endpoint is where LWA answers. The zero Endpoint is that of [NA].
+//
+// Amazon documents the authorize page and the token endpoint for all three regions. For
+// [Client.CreateCodePair] it documents the API of NA alone, and the same path in EU and FE is
+// a guess; for [Client.TokenInfo] and [Client.Profile] the hosts of EU and FE are known from
+// Amazon Pay's SDKs only.
 type Endpoint struct {
 	// AuthorizeURL is the full URL of the page where customers sign in; empty:
 	// APIURL + "/ap/oa".
 	AuthorizeURL string
-	// APIURL is the base of the API, such as https://api.amazon.com.
+	// APIURL is the base of the API, such as https://api.amazon.com. Client secret, codes and
+	// tokens are sent there, and nothing keeps a base that begins with http:// from
+	// being used: then they travel in clear. That is for tests alone, on this machine or
+	// between containers of a private network; anywhere else it has to be https://.
 	APIURL string
 }
 

@@ -34,8 +34,8 @@ type Token struct {
 	Scope string
 }
 
-// Refreshable reports whether there is a refresh token. An exchange that brought neither
-// secret nor verifier gets none, nor do client credentials.
+// Refreshable reports whether there is a refresh token. Client credentials get none, nor
+// does, for some scopes, a client without a secret.
 func (t Token) Refreshable() bool { return !t.RefreshToken.IsZero() }
 
 // String shows the expiry only.
