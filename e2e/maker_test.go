@@ -73,8 +73,8 @@ func (s *stack) device(t *testing.T, thing string) (r registered) {
 	return r
 }
 
-// signsIn clicks what opens the SDK's window, and answers there.
-func (b *browser) signsIn(selector, decision string) {
+// signsIn clicks what opens the SDK's window, and answers there, where words are to be seen.
+func (b *browser) signsIn(selector, decision string, words ...string) {
 	b.t.Helper()
 	opened := chromedp.WaitNewTarget(b.ctx, func(i *target.Info) bool { return i.Type == "page" })
 	run(b, "clicking "+selector, chromedp.Click(selector))
@@ -92,6 +92,7 @@ func (b *browser) signsIn(selector, decision string) {
 	window := &browser{t: b.t, ctx: ctx, name: b.name}
 	window.await("Amazon's page", `document.querySelector("form.card")`)
 	window.look("window")
+	window.sees(words...)
 	// The window closes while the click is still being reported.
 	_, _ = chromedp.Run(ctx, chromedp.Evaluate[chromedp.Void](`document.querySelector("button[value=`+decision+`]").click()`))
 }
@@ -120,7 +121,7 @@ func TestMakersPage(t *testing.T) {
 		b.name = "maker-refused"
 		b.visit(site.URL)
 		b.await("the SDK", `window.amazon && amazon.Login.getClientId()`)
-		b.signsIn("#LoginWithAmazon", "deny")
+		b.signsIn("#LoginWithAmazon", "deny", "SN0005", "also those that are not live yet")
 		b.await("our page", `location.pathname === "/callback" && document.querySelector("h1")`)
 		b.sees("The sign-in was cancelled")
 	})
