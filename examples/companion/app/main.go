@@ -7,6 +7,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -19,6 +20,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/restock-dev/restock/pkg/lwa"
@@ -86,32 +88,51 @@ func (a *app) signIn(ctx context.Context, page, state string, take func(code str
 	if err != nil {
 		return err
 	}
-	done := make(chan error, 1)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+at.Path+"{$}", func(w http.ResponseWriter, r *http.Request) {
-		q := r.URL.Query()
-		if subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(state)) != 1 {
-			show(w, http.StatusBadRequest, "This is not the sign-in that the app has begun.")
-			return
-		}
-		if err := outcome(q, take); err != nil {
-			show(w, http.StatusBadGateway, "The device could not be connected. Please start again in the app.")
-			done <- err
-			return
-		}
-		show(w, http.StatusOK, "Your device is connected.")
-		done <- nil
-	})
-	server := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second}
+	handler, done := receive(cmp.Or(at.Path, "/"), state, take)
+	server := &http.Server{Handler: handler, ReadTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(l) }() // until Shutdown
 	fmt.Printf("open this link to sign in: %s\n", page)
 	select {
 	case err = <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
 	case <-time.After(10 * time.Minute):
 		err = errors.New("nobody has signed in")
 	}
-	_ = server.Shutdown(ctx) // the browser gets its page first
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if server.Shutdown(ending) != nil { // the browser gets its page first
+		_ = server.Close()
+	}
 	return err
+}
+
+// receive answers at path, and says once what became of the sign-in. A code works once, so
+// where a browser comes again, as on a reload, it is told the same and nothing is done.
+func receive(path, state string, take func(code string) error) (http.Handler, <-chan error) {
+	done := make(chan error, 1)
+	var once sync.Once
+	var failed error
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		switch {
+		case r.URL.Path != path || r.Method != http.MethodGet:
+			http.NotFound(w, r)
+			return
+		case subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(state)) != 1:
+			show(w, http.StatusBadRequest, "This is not the sign-in that the app has begun.")
+			return
+		}
+		once.Do(func() {
+			failed = outcome(q, take)
+			done <- failed
+		})
+		if failed != nil {
+			show(w, http.StatusBadGateway, "The device could not be connected. Please start again in the app.")
+			return
+		}
+		show(w, http.StatusOK, "Your device is connected.")
+	}), done
 }
 
 func outcome(q url.Values, take func(code string) error) error {
