@@ -114,7 +114,7 @@ func lwaParty(ctx context.Context, cfg *config.Config, redirectURL string) (*par
 	case cfg.LWAClientID != "":
 		p.ClientID, p.ClientSecret, p.Endpoint = cfg.LWAClientID, cfg.LWAClientSecret, cfg.Endpoint(cfg.Region)
 		if cfg.LWAURL != "" {
-			p.name = cfg.LWAURL
+			p.name, p.ahead = cfg.LWAURL, sandboxAhead(ctx, cfg.LWAURL)
 		}
 	case cfg.LWAURL != "" || !cfg.LWAClientSecret.IsZero():
 		return nil, errNoClient
@@ -131,6 +131,20 @@ func lwaParty(ctx context.Context, cfg *config.Config, redirectURL string) (*par
 	}
 	p.RedirectURL, p.Now = redirectURL, p.now
 	return p, nil
+}
+
+// sandboxAhead returns how far the clock of a sandbox is ahead of ours; 0 for any other LWA.
+func sandboxAhead(ctx context.Context, lwaURL string) time.Duration {
+	if !strings.HasPrefix(lwaURL, "http://") { // a sandbox has no https of its own, and Amazon nothing else
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	s, err := (&control{newAPI(strings.TrimRight(lwaURL, "/"))}).state(ctx)
+	if err != nil || s.Now.IsZero() {
+		return 0
+	}
+	return time.Until(s.Now)
 }
 
 // askSecret asks a person for a client secret, without showing it; zero where nobody can
