@@ -87,7 +87,7 @@ var ofAWS = map[string]struct {
 		"AWS::IoT::TopicRule",
 	},
 	"AWS/ApiGateway": {[]string{"Count", "4xx", "5xx", "Latency"}, [][]string{{"ApiId"}}, "AWS::ApiGatewayV2::Api"},
-	"AWS/SNS":        {[]string{"NumberOfNotificationsFailed"}, [][]string{{"TopicName"}}, "AWS::SNS::Topic"},
+	"AWS/SNS":        {[]string{"NumberOfNotificationsFailedToRedriveToDlq"}, [][]string{{"TopicName"}}, "AWS::SNS::Topic"},
 }
 
 // Of a rule's metrics those of an action name it, and the others have no such dimension.
@@ -193,7 +193,7 @@ func TestEveryLossIsAlarmed(t *testing.T) {
 	for _, w := range metricsOf(t, resources(template(t), "AWS::CloudWatch::Alarm")["MessagesLostAlarm"]) {
 		looked = append(looked, w.name)
 	}
-	for _, name := range append([]string{"ErrorActionFailure", "DestinationDeliveryFailures", "NumberOfNotificationsFailed"}, ofRuleAlone...) {
+	for _, name := range append([]string{"ErrorActionFailure", "DestinationDeliveryFailures", "NumberOfNotificationsFailedToRedriveToDlq"}, ofRuleAlone...) {
 		if !slices.Contains(looked, name) {
 			t.Errorf("MessagesLostAlarm looks at %v, want %s too", looked, name)
 		}

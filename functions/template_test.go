@@ -178,6 +178,25 @@ func TestScheduleAndQueues(t *testing.T) {
 	}
 }
 
+// SNS does not repeat a call that it may not make: such a notification is kept, and only the topic may add to
+// what is.
+func TestUndeliveredNotificationsAreKept(t *testing.T) {
+	tpl := template(t)
+	queue := object{"Fn::GetAtt": "NotifyDlq.Arn"}
+	policy := at(tpl, "Resources", "NotifyFunction", "Properties", "Events", "Notifications", "Properties", "RedrivePolicy")
+	if diff := cmp.Diff(object{"deadLetterTargetArn": queue}, policy); diff != "" {
+		t.Errorf("the subscription's redrive policy (-want +got):\n%s", diff)
+	}
+	want := []any{object{
+		"Sid": "NotificationTopic", "Effect": "Allow", "Principal": object{"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+		"Resource": queue, "Condition": object{"ArnEquals": object{"aws:SourceArn": object{"Ref": "NotificationTopic"}}},
+	}}
+	policies := resources(tpl, "AWS::SQS::QueuePolicy")
+	if diff := cmp.Diff(want, at(policies["NotifyDlqPolicy"], "PolicyDocument", "Statement")); diff != "" || len(policies) != 1 {
+		t.Errorf("%d queue policies; that of the notifications (-want +got):\n%s", len(policies), diff)
+	}
+}
+
 // What CloudFormation writes into the secrets is what the functions read.
 func TestSecrets(t *testing.T) {
 	secrets := resources(template(t), "AWS::SecretsManager::Secret")

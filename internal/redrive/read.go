@@ -97,13 +97,20 @@ func readRefresh(body string, sent time.Time) (deadletter.Letter, handOver) {
 
 var shard = regexp.MustCompile(`^[0-9]{1,4}$`)
 
-// readNotify reads a dead letter of the notify function: Lambda's record of an event of SNS.
+// readNotify reads a dead letter of the notify function: Lambda's record of an event of SNS, or
+// the notification of SNS itself, where SNS could not call the function.
 func readNotify(body string, sent time.Time) (deadletter.Letter, handOver) {
 	var (
 		r failureRecord
 		e events.SNSEvent
 	)
-	if json.Unmarshal([]byte(body), &r) != nil || json.Unmarshal(r.Payload, &e) != nil || len(e.Records) == 0 {
+	if json.Unmarshal([]byte(body), &r) != nil {
+		return unreadable(deadletter.Notify, sent), handOver{}
+	}
+	if r.Payload == nil {
+		r.Payload = eventOf(body)
+	}
+	if json.Unmarshal(r.Payload, &e) != nil || len(e.Records) == 0 {
 		return unreadable(deadletter.Notify, sent), handOver{}
 	}
 	l := deadletter.Notification([]byte(e.Records[0].SNS.Message)) // SNS sends one at a time
@@ -113,6 +120,21 @@ func readNotify(body string, sent time.Time) (deadletter.Letter, handOver) {
 	}
 	l.Reason = cmp.Or(l.Reason, r.reason())
 	return l, handOver{function: notifyFunction, body: string(r.Payload)}
+}
+
+// eventOf returns the event that Lambda would have made of a notification of SNS, nil for anything
+// else.
+// Source: docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
+func eventOf(body string) json.RawMessage {
+	r := events.SNSEventRecord{EventVersion: "1.0", EventSource: "aws:sns"}
+	if json.Unmarshal([]byte(body), &r.SNS) != nil || r.SNS.Type != "Notification" || r.SNS.TopicArn == "" {
+		return nil
+	}
+	event, err := json.Marshal(events.SNSEvent{Records: []events.SNSEventRecord{r}})
+	if err != nil {
+		return nil
+	}
+	return event
 }
 
 func unreadable(queue string, sent time.Time) deadletter.Letter {

@@ -129,7 +129,7 @@ func (s *Stack) each(ctx context.Context, url string, limit int, do func(*types.
 			QueueUrl: &url, MaxNumberOfMessages: int32(min(atOnce, limit-seen)), //nolint:gosec // G115: 10 at most
 			VisibilityTimeout: hidden, WaitTimeSeconds: waitSeconds,
 			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameSentTimestamp},
-			MessageAttributeNames:       []string{schedulerReason},
+			MessageAttributeNames:       []string{schedulerReason, snsReason},
 		})
 		if err != nil {
 			return deployed.Explain(err)
@@ -166,9 +166,13 @@ func (s *Stack) show(ctx context.Context, url string, receipts []*string) error 
 	return nil
 }
 
-// schedulerReason is the attribute in which EventBridge Scheduler says why it gave up.
-// Source: docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
-const schedulerReason = "ERROR_MESSAGE"
+// The attributes in which EventBridge Scheduler and SNS say why they gave up.
+// Sources: docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html,
+// docs.aws.amazon.com/sns/latest/dg/sns-configure-dead-letter-queue.html
+const (
+	schedulerReason = "ERROR_MESSAGE"
+	snsReason       = "ErrorMessage"
+)
 
 func (s *Stack) read(queue string, m *types.Message) (l deadletter.Letter, to handOver) {
 	var sent time.Time
@@ -181,11 +185,13 @@ func (s *Stack) read(queue string, m *types.Message) (l deadletter.Letter, to ha
 		l, to = readRetry(body, sent, s.now())
 	case deadletter.Refresh:
 		l, to = readRefresh(body, sent)
-		if why, ok := m.MessageAttributes[schedulerReason]; ok {
-			l.Reason = deadletter.Clean(aws.ToString(why.StringValue))
-		}
 	default:
 		l, to = readNotify(body, sent)
+	}
+	for _, attribute := range []string{schedulerReason, snsReason} {
+		if why, ok := m.MessageAttributes[attribute]; ok {
+			l.Reason = deadletter.Clean(aws.ToString(why.StringValue))
+		}
 	}
 	l.ID = aws.ToString(m.MessageId)
 	return l, to

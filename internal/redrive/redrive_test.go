@@ -195,6 +195,36 @@ func TestPutBackToFunctions(t *testing.T) {
 	}
 }
 
+// What SNS could not hand to the function is the notification as SNS wraps it, and no event of Lambda.
+func TestPutBackWhatSNSGaveUp(t *testing.T) {
+	const topic = "arn:aws:sns:us-east-1:123456789012:notifications"
+	inner := notification("SN0001")["Records"].([]any)[0].(map[string]any)["Sns"].(map[string]any)
+	inner["TopicArn"] = topic
+	letter, err := json.Marshal(inner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	w.put("NotifyDlq", string(letter), time.Hour).reason = "not allowed"
+	box, err := w.stack().List(t.Context(), "notify", 10)
+	want := deadletter.Letter{
+		Queue: "notify", ID: "1", What: "DeviceDeregisteredNotification", Thing: device, At: now.Add(-27 * time.Hour), Reason: "not allowed", Fate: deadletter.Again,
+	}
+	if diff := cmp.Diff([]deadletter.Letter{want}, box.Letters); err != nil || diff != "" {
+		t.Errorf("List() = %v (-want +got):\n%s", err, diff)
+	}
+	if done, err := w.stack().PutBack(t.Context(), "notify", 10); err != nil || done.PutBack != 1 || len(w.bodies("NotifyDlq")) != 0 {
+		t.Fatalf("PutBack() = %+v, %v", done, err)
+	}
+	var got events.SNSEvent
+	if err := json.Unmarshal([]byte(w.events["live:NotifyFunction"][0]), &got); err != nil || len(got.Records) != 1 {
+		t.Fatalf("notify function got %s, %v; want an event of SNS", w.events["live:NotifyFunction"], err)
+	}
+	if r := got.Records[0]; r.EventSource != "aws:sns" || r.SNS.TopicArn != topic || r.SNS.Message != inner["Message"] {
+		t.Errorf("notify function got %+v, want what SNS would have sent", r)
+	}
+}
+
 // Whatever fails, a message is a dead letter, or was accepted, or both.
 func TestPutBackLosesNothing(t *testing.T) {
 	const all = 25

@@ -101,8 +101,9 @@ func (w *world) receive(_ context.Context, in *sqs.ReceiveMessageInput, _ ...fun
 			MessageId: &l.id, ReceiptHandle: aws.String("receipt-" + l.id), Body: &l.body,
 			Attributes: map[string]string{"SentTimestamp": strconv.FormatInt(l.sent.UnixMilli(), 10)},
 		}
-		if l.reason != "" {
-			m.MessageAttributes = map[string]types.MessageAttributeValue{"ERROR_MESSAGE": {StringValue: &l.reason}}
+		attribute := map[string]string{"RefreshDlq": "ERROR_MESSAGE", "NotifyDlq": "ErrorMessage"}[*in.QueueUrl] // of the Scheduler, of SNS
+		if l.reason != "" && slices.Contains(in.MessageAttributeNames, attribute) {
+			m.MessageAttributes = map[string]types.MessageAttributeValue{attribute: {StringValue: &l.reason}}
 		}
 		out.Messages = append(out.Messages, m)
 	}
