@@ -201,6 +201,11 @@ func TestUndeliveredNotificationsAreKept(t *testing.T) {
 func TestSecrets(t *testing.T) {
 	secrets := resources(template(t), "AWS::SecretsManager::Secret")
 	generate := secrets["KeysSecret"]["GenerateSecretString"]
+	// CloudFormation generates another value when any of this changes: every token that is stored would be lost.
+	forever := object{"SecretStringTemplate": `{"primary":"k1"}`, "GenerateStringKey": "k1", "PasswordLength": 64, "ExcludePunctuation": true}
+	if diff := cmp.Diff(forever, generate); diff != "" {
+		t.Errorf("how the key ring is generated may never change (-want +got):\n%s", diff)
+	}
 	var ring map[string]string
 	if err := json.Unmarshal([]byte(at(generate, "SecretStringTemplate").(string)), &ring); err != nil {
 		t.Fatal(err)
