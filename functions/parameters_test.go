@@ -27,6 +27,31 @@ func resolve(t *testing.T, stack *cfn.Stack, v any) any {
 	return resolved
 }
 
+// The domain is found over IPv4 and IPv6, and its zone is not given without it.
+func TestDomainRecords(t *testing.T) {
+	tpl := template(t)
+	kinds := map[any]bool{}
+	for name, r := range resources(tpl, "AWS::Route53::RecordSet") {
+		kinds[r["Type"]] = at(tpl, "Resources", name, "Condition") == "HasHostedZone"
+	}
+	if !kinds["A"] || !kinds["AAAA"] {
+		t.Errorf("records of the domain: %v, want A and AAAA, with a zone", kinds)
+	}
+	for _, c := range list(at(tpl, "Resources", "ApiDomain", "Properties", "DomainNameConfigurations")) {
+		if at(c, "IpAddressType") != "dualstack" {
+			t.Errorf("the domain is served over %v, want both kinds of addresses", at(c, "IpAddressType"))
+		}
+	}
+	if at(tpl, "Rules", "ZoneHasDomain") == nil {
+		t.Error("a zone without a domain would be passed over in silence")
+	}
+	for output, of := range map[string]string{"LwaSecretArn": "LwaSecret", "KeysSecretArn": "KeysSecret"} {
+		if got := at(tpl, "Outputs", output, "Value", "Ref"); got != of {
+			t.Errorf("output %s = %v, want %s", output, got, of)
+		}
+	}
+}
+
 const certificate = "arn:aws:acm:us-east-1:123456789012:certificate/1a2b"
 
 // What Amazon must know, what the functions send and where the pages are is the same place.
