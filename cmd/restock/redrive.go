@@ -174,10 +174,13 @@ func showBoxes(t *terminal, found []deadletter.Box) {
 			line += fmt.Sprintf(", of which this is about %d: go on with another redrive, or give --max", len(box.Letters))
 		}
 		t.printf("%s", line)
-		tooOld := 0
+		tooOld, malformed := 0, 0
 		for i, l := range box.Letters {
 			if l.Fate == deadletter.TooOld {
 				tooOld++
+			}
+			if l.Malformed {
+				malformed++
 			}
 			if i < shownLetters {
 				t.printf("  %s", letterLine(t, &l))
@@ -190,6 +193,10 @@ func showBoxes(t *terminal, found []deadletter.Box) {
 			t.printf("  %s too old: put back, %s refused. Nothing is ordered, and the device of a press hears TOO_OLD.",
 				count(tooOld, "message")+plural(tooOld, " is", " are"), plural(tooOld, "it is", "they are"))
 		}
+		if malformed > 0 {
+			t.printf("  %s can't be read by this version: put back, %s and %s here again, unless the stack's version is newer.",
+				count(malformed, "notification"), plural(malformed, "it fails three times", "they fail three times"), plural(malformed, "is", "are"))
+		}
 	}
 }
 
@@ -200,6 +207,9 @@ func letterLine(t *terminal, l *deadletter.Letter) string {
 		line += t.red("  too old")
 	case deadletter.Left:
 		line += t.red("  left")
+	}
+	if l.Malformed {
+		line += t.red("  can't be read yet")
 	}
 	if l.Attempts > 0 {
 		line += t.dim(fmt.Sprintf("  %d attempts", l.Attempts))

@@ -21,7 +21,10 @@ type redriven struct {
 	Queues []struct {
 		Queue   string
 		Count   int
-		Letters []struct{ What, Thing, Reason, Fate string }
+		Letters []struct {
+			What, Thing, Reason, Fate string
+			Malformed                 bool
+		}
 	}
 	Done []struct {
 		Queue   string
@@ -108,6 +111,9 @@ func TestRedriveLocal(t *testing.T) {
 	text := restock(t, nil, append([]string{"redrive", "--dry-run"}, data...)...)
 	if text.code != 0 || !strings.Contains(text.out, "2 dead letters") || !strings.Contains(text.out, "1 message is too old") || !strings.Contains(text.out, thing) {
 		t.Errorf("redrive --dry-run: %+v", text)
+	}
+	if !strings.Contains(text.out, "can't be read yet") || !strings.Contains(text.out, "1 notification can't be read by this version") || !seen.Queues[2].Letters[0].Malformed {
+		t.Errorf("redrive --dry-run doesn't warn of a notification that will come back: %+v", text)
 	}
 	if s := restock(t, nil, append([]string{"status"}, data...)...); !strings.Contains(s.out, "3 given up") {
 		t.Errorf("status: %s", s.out)

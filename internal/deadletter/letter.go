@@ -43,6 +43,9 @@ type Letter struct {
 	Attempts int       `json:"attempts,omitempty"` // where they were counted
 	Reason   string    `json:"reason,omitempty"`   // of the last failure, where it was kept
 	Fate     Fate      `json:"fate"`
+	// Malformed: this version can't read it, and it comes back unless what it is put back to
+	// is newer.
+	Malformed bool `json:"malformed,omitempty"`
 }
 
 // Unreadable is What of a letter that is none of ours.
@@ -77,7 +80,7 @@ func Notification(text []byte) Letter {
 	l := Letter{Queue: Notify, What: "notification", Fate: Again}
 	n, err := drs.ParseNotification(text)
 	if err != nil {
-		l.Reason = Clean(err.Error())
+		l.Reason, l.Malformed = Clean(err.Error()), true
 		return l
 	}
 	l.What = Clean(string(n.Type))

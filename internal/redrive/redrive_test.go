@@ -111,7 +111,7 @@ func TestList(t *testing.T) {
 		},
 		"notify": {
 			{What: "DeviceDeregisteredNotification", Thing: device, At: at(27 * time.Hour), Attempts: 3, Reason: "table is away", Fate: deadletter.Again},
-			{What: "notification", At: at(time.Hour), Attempts: 3, Reason: reason, Fate: deadletter.Again},
+			{What: "notification", At: at(time.Hour), Attempts: 3, Reason: reason, Fate: deadletter.Again, Malformed: true},
 			{What: "unreadable", At: at(time.Hour), Fate: deadletter.Left},
 		},
 	}
