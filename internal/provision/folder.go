@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // Files of a device's folder.
@@ -21,7 +22,11 @@ const (
 	keyFile    = "device.key"
 	certFile   = "device.crt"
 	deviceFile = "device.json"
+	ignoreFile = ".gitignore"
 )
+
+// ignored keeps the folder, with its private key, out of a Git repository around it.
+const ignored = "*\n"
 
 const maxFile = 64 << 10 // bytes; each of them has few KB
 
@@ -29,10 +34,16 @@ const maxFile = 64 << 10 // bytes; each of them has few KB
 type folder struct{ path string }
 
 func openFolder(path string) (*folder, error) {
+	_, err := os.Stat(path)
+	ours := errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of the device: %w", err)
 	}
-	return &folder{path}, nil
+	f := &folder{path}
+	if ours {
+		return f, f.write(ignoreFile, []byte(ignored))
+	}
+	return f, nil
 }
 
 func (f *folder) read(name string) ([]byte, error) {
@@ -116,6 +127,9 @@ func (f *folder) key() (*ecdsa.PrivateKey, error) {
 		return f.makeKey()
 	}
 	if err == nil {
+		if err := f.private(keyFile); err != nil {
+			return nil, err
+		}
 		if block, _ := pem.Decode(text); block != nil {
 			if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
 				return key, nil
@@ -123,6 +137,20 @@ func (f *folder) key() (*ecdsa.PrivateKey, error) {
 		}
 	}
 	return nil, fmt.Errorf("%s holds no key of ours: move it away to make another", filepath.Join(f.path, keyFile))
+}
+
+// private refuses a file that others than its owner may read: whoever has read a key is as
+// good as the device, and no mode takes that back.
+func (f *folder) private(name string) error {
+	path := filepath.Join(f.path, name)
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 { // Windows has no such modes
+		return fmt.Errorf("%s can be read by others than its owner: move it away to make another key, or chmod 600 it if nobody has", path)
+	}
+	return nil
 }
 
 func (f *folder) makeKey() (*ecdsa.PrivateKey, error) {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iot"
@@ -43,6 +44,8 @@ type IoT struct {
 	ListPrincipals      call[iot.ListThingPrincipalsInput, iot.ListThingPrincipalsOutput]
 	ListThings          call[iot.ListPrincipalThingsInput, iot.ListPrincipalThingsOutput]
 	DetachThing         call[iot.DetachThingPrincipalInput, iot.DetachThingPrincipalOutput]
+	DescribeThing       call[iot.DescribeThingInput, iot.DescribeThingOutput]
+	UpdateThing         call[iot.UpdateThingInput, iot.UpdateThingOutput]
 	DeleteThing         call[iot.DeleteThingInput, iot.DeleteThingOutput]
 	Endpoint            call[iot.DescribeEndpointInput, iot.DescribeEndpointOutput]
 }
@@ -52,6 +55,9 @@ type Stack struct {
 	IoT    IoT
 	Policy string // the stack's DevicePolicy
 	Ingest string // prefix of Basic Ingest: $aws/rules/<rule>/dash/v1/up/
+
+	// Wait pauses, or fails once ctx is done.
+	Wait func(ctx context.Context, d time.Duration) error
 }
 
 // Of returns what provisions the devices of s.
@@ -65,12 +71,12 @@ func Of(s *deployed.Stack) (*Stack, error) {
 		return nil, err
 	}
 	c := iot.NewFromConfig(s.AWS())
-	return &Stack{Policy: policy, Ingest: "$aws/rules/" + rule + "/dash/v1/up/", IoT: IoT{
+	return &Stack{Policy: policy, Ingest: "$aws/rules/" + rule + "/dash/v1/up/", Wait: wait, IoT: IoT{
 		CreateThing: c.CreateThing, CreateCertificate: c.CreateCertificateFromCsr, DescribeCertificate: c.DescribeCertificate,
 		UpdateCertificate: c.UpdateCertificate, DeleteCertificate: c.DeleteCertificate, AttachPolicy: c.AttachPolicy,
 		ListPolicies: c.ListAttachedPolicies, DetachPolicy: c.DetachPolicy, AttachThing: c.AttachThingPrincipal,
 		ListPrincipals: c.ListThingPrincipals, ListThings: c.ListPrincipalThings, DetachThing: c.DetachThingPrincipal,
-		DeleteThing: c.DeleteThing, Endpoint: c.DescribeEndpoint,
+		DescribeThing: c.DescribeThing, UpdateThing: c.UpdateThing, DeleteThing: c.DeleteThing, Endpoint: c.DescribeEndpoint,
 	}}, nil
 }
 
@@ -164,9 +170,8 @@ func (s *Stack) begin(ctx context.Context, o *Outcome, f *folder, name string, c
 // certificate comes to life.
 func (s *Stack) finish(ctx context.Context, o *Outcome, f *folder) error {
 	found, err := s.IoT.DescribeCertificate(ctx, &iot.DescribeCertificateInput{CertificateId: &o.CertificateID})
-	var missing *types.ResourceNotFoundException
 	switch {
-	case errors.As(err, &missing) || err == nil && found.CertificateDescription == nil:
+	case missing(err) || err == nil && found.CertificateDescription == nil:
 		return fmt.Errorf("the certificate of the folder %s is not in this account and region, or not any more: name another folder with --out to make one", o.Folder)
 	case err != nil:
 		return deployed.Explain(err)
