@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/deployed"
 	"github.com/restock-dev/restock/internal/local"
+	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/ownership"
 	"github.com/restock-dev/restock/internal/store/dynamo"
 	"github.com/restock-dev/restock/internal/thing"
@@ -23,7 +26,7 @@ type devicesFree struct {
 func (c *devicesFree) Help() string {
 	return `A device stays with the customer who has paired it, until that customer or the device gives it up. Where neither can, this
 ends the registration: its tokens are forgotten, its device key opens nothing any more, and whoever signs in next gets the
-device. Amazon is not told: the former customer's account may show the device until they remove it there.
+device, which is told. Amazon is not told: the former customer's account may show the device until they remove it there.
 
 Exit code: 0 if the device is free now, 1 if not, 2 for a wrong command line.`
 }
@@ -79,6 +82,13 @@ func (c *devicesFree) free(ctx context.Context, t *terminal, onStack bool) (o ow
 	if err != nil {
 		return o, err
 	}
-	o, _, err = ownership.Free(ctx, &dynamo.Store{Client: dynamodb.NewFromConfig(stack.AWS()), Table: table}, c.Thing, time.Now())
-	return o, deployed.Explain(err)
+	o, r, err := ownership.Free(ctx, &dynamo.Store{Client: dynamodb.NewFromConfig(stack.AWS()), Table: table}, c.Thing, time.Now())
+	if err != nil || !o.Freed {
+		return o, deployed.Explain(err)
+	}
+	if err := cloud.PublisherOf(stack.AWS()).Publish(ctx, c.Thing, message.EventRegistration, r.State()); err != nil {
+		t.progress("")
+		fmt.Fprintf(t.err, "warning: %s is free, but could not be told so, and learns it when it next asks: %v\n", c.Thing, deployed.Explain(err))
+	}
+	return o, nil
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -78,8 +81,20 @@ func TestDevicesFreeStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	keepSealed(t, s, ring)
+	var told []string
+	answer := http.StatusOK
+	broker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body) // what is missing of it is missed below
+		told = append(told, r.URL.Path+" "+string(body))
+		w.WriteHeader(answer)
+	}))
+	defer broker.Close()
+	environ = append(environ, "AWS_ENDPOINT_URL_IOT_DATA_PLANE="+broker.URL)
 	r := restock(t, environ, onStack("devices", "free", "ACME-VAC-1::SN0001", "--yes")...)
-	if r.code != 0 || !strings.Contains(r.out, "is free; it was active") || !strings.Contains(r.out, "Amazon was not told") {
+	if len(told) != 1 || !strings.HasPrefix(told[0], "/topics/dash/v1/down/ACME-VAC-1::SN0001/registration ") || !strings.Contains(told[0], `"status":"deregistered"`) {
+		t.Errorf("the device was told %q", told)
+	}
+	if r.err != "" || r.code != 0 || !strings.Contains(r.out, "is free; it was active") || !strings.Contains(r.out, "Amazon was not told") {
 		t.Errorf("devices free: %+v", r)
 	}
 	left := &store.Registration{Thing: "ACME-VAC-1::SN0001"}
@@ -88,5 +103,19 @@ func TestDevicesFreeStack(t *testing.T) {
 	}
 	if r := restock(t, environ, onStack("devices", "free", "ACME-VAC-1::SN0002", "--yes")...); r.code != 0 || !strings.Contains(r.out, "never been paired") {
 		t.Errorf("devices free of none: %+v", r)
+	}
+	if len(told) != 1 {
+		t.Errorf("a device that was free before was told %q", told[1:])
+	}
+
+	// That the device can't be told is no reason to keep it.
+	left.Status = store.Active
+	if err := s.Put(t.Context(), left); err != nil {
+		t.Fatal(err)
+	}
+	answer = http.StatusForbidden
+	r = restock(t, environ, onStack("devices", "free", "ACME-VAC-1::SN0001", "--yes")...)
+	if r.code != 0 || !strings.Contains(r.out, "is free; it was active") || !strings.Contains(r.err, "warning") || len(told) != 2 {
+		t.Errorf("devices free without a broker: %+v, %q", r, told)
 	}
 }

@@ -29,6 +29,12 @@ func (a *AWS) Publisher() *Publisher {
 	return &Publisher{client.Publish}
 }
 
+// PublisherOf returns a Publisher for an operator's command, with the operator's own
+// credentials, region and bounds in sdk.
+func PublisherOf(sdk aws.Config) *Publisher {
+	return &Publisher{iotdataplane.NewFromConfig(sdk).Publish}
+}
+
 // Publish sends payload, as JSON, to the topic on which a thing hears of an event,
 // once at least. That the broker took it does not say that the device got it.
 func (p *Publisher) Publish(ctx context.Context, thing, event string, payload any) error {
