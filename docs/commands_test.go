@@ -1,6 +1,8 @@
 package docs
 
 import (
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,6 +17,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"gopkg.in/yaml.v3"
+
+	"github.com/restock-dev/restock/internal/provision"
+	"github.com/restock-dev/restock/pkg/drs"
+	"github.com/restock-dev/restock/pkg/drs/drstest"
 )
 
 // checked are the pages whose commands are checked here; those of restock are checked
@@ -38,7 +44,8 @@ type template struct {
 	Parameters map[string]struct {
 		AllowedValues []string `yaml:"AllowedValues"`
 	} `yaml:"Parameters"`
-	Outputs map[string]any `yaml:"Outputs"`
+	Outputs   map[string]any `yaml:"Outputs"`
+	Resources map[string]any `yaml:"Resources"`
 }
 
 // readTemplate reads both templates as one.
@@ -63,7 +70,10 @@ func TestCommands(t *testing.T) {
 			t.Errorf("%s has %d commands", page, len(lines))
 		}
 		for _, line := range lines {
-			words := strings.Fields(line)
+			words := split(line)
+			if words[0] == "CGO_ENABLED=0" {
+				words = words[1:]
+			}
 			switch words[0] {
 			case "aws":
 				checkAWS(t, words[1:])
@@ -73,11 +83,58 @@ func TestCommands(t *testing.T) {
 				if len(words) != 2 || !strings.Contains(makefile, "\n"+words[1]+":") {
 					t.Errorf("%s: there is no such target", line)
 				}
-			case "restock", "git", "mosquitto_rr":
+			case ".ci/sam-build":
+				if _, err := os.Stat("../" + words[0]); err != nil || len(words) != 2 || !slices.Contains(tpl.Parameters["Architecture"].AllowedValues, words[1]) {
+					t.Errorf("%s: there is no such script, or no such architecture: %v", line, err)
+				}
+			case "echo": // a header for curl, without the token being among its arguments
+				checkCancel(t, line)
+			case "curl":
+				if words[len(words)-1] != provision.RootCA {
+					t.Errorf("%s: the root certificate is at %s", line, provision.RootCA)
+				}
+			case "restock", "git", "mosquitto_rr", "cd", "export":
 			default:
 				t.Errorf("%s: nobody checks this command", line)
 			}
 		}
+	}
+}
+
+// split takes a line apart as a shell does, as far as the pages go.
+func split(line string) []string {
+	words := regexp.MustCompile(`'[^']*'|"[^"]*"|\S+`).FindAllString(line, -1)
+	for i := range words {
+		words[i] = strings.Trim(words[i], `'"`)
+	}
+	return words
+}
+
+// checkCancel sends to the sandbox what a line sends to DRS by curl.
+func checkCancel(t *testing.T, line string) {
+	t.Helper()
+	words := split(line)
+	address, err := url.Parse(words[len(words)-1])
+	if err != nil || "https://"+address.Host != drs.DefaultURL {
+		t.Errorf("%s: DRS is at %s: %v", line, drs.DefaultURL, err)
+		return
+	}
+	box, err := drstest.New(drstest.Options{Authorize: func(string) (drstest.Device, bool) {
+		return drstest.Device{Model: "ACME-VAC-1", Serial: "SN0001", CustomerID: "amzn1.account.EXAMPLE", Test: true}, true
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := httptest.NewRequestWithContext(t.Context(), words[slices.Index(words, "-X")+1], address.Path, nil)
+	req.Header.Set("Authorization", "Bearer Atza|EXAMPLE")
+	for i, word := range words {
+		if name, value, ok := strings.Cut(word, ": "); ok && words[i-1] == "-H" {
+			req.Header.Set(name, value)
+		}
+	}
+	res := httptest.NewRecorder()
+	if box.ServeHTTP(res, req); res.Code != 200 {
+		t.Errorf("%s: DRS answers %d %s", line, res.Code, res.Body)
 	}
 }
 
@@ -87,6 +144,10 @@ var inputs = map[string]any{
 	"dynamodb update-table":           dynamodb.UpdateTableInput{},
 	"dynamodb delete-table":           dynamodb.DeleteTableInput{},
 	"iot attach-policy":               iot.AttachPolicyInput{},
+	"iot delete-certificate":          iot.DeleteCertificateInput{},
+	"iot describe-endpoint":           iot.DescribeEndpointInput{},
+	"iot detach-policy":               iot.DetachPolicyInput{},
+	"iot update-certificate":          iot.UpdateCertificateInput{},
 	"iot create-keys-and-certificate": iot.CreateKeysAndCertificateInput{},
 	"iot create-thing":                iot.CreateThingInput{},
 	"secretsmanager put-secret-value": secretsmanager.PutSecretValueInput{},
@@ -125,9 +186,9 @@ func checkAWS(t *testing.T, words []string) {
 var flags = map[string][]string{
 	"validate": {"--lint"},
 	"build":    {"--template-file", "--build-dir"},
-	"deploy":   {"--guided", "--config-env", "--parameter-overrides", "--template-file", "--stack-name", "--region", "--capabilities", "--resolve-s3"},
-	"logs":     {"--stack-name", "--tail"},
-	"delete":   {"--stack-name"},
+	"deploy":   {"--config-env", "--parameter-overrides", "--template-file", "--stack-name", "--region", "--capabilities", "--resolve-s3"},
+	"logs":     {"--stack-name", "--region", "--tail"},
+	"delete":   {"--stack-name", "--region"},
 }
 
 func checkSAM(t *testing.T, tpl *template, config string, words []string) {
@@ -198,8 +259,32 @@ func TestNames(t *testing.T) {
 		for _, name := range regexp.MustCompile("`([A-Z][a-z]+[A-Z][A-Za-z]+)`").FindAllStringSubmatch(text, -1) {
 			_, parameter := tpl.Parameters[name[1]]
 			_, output := tpl.Outputs[name[1]]
-			if !parameter && !output && !slices.Contains([]string{"OrderPlaced", "ItemShipped", "DeviceModel", "SerialNumber"}, name[1]) {
-				t.Errorf("%s: %s is no parameter and no output", page, name[1])
+			_, resource := tpl.Resources[name[1]]
+			if !parameter && !output && !resource && !slices.Contains([]string{"OrderPlaced", "ItemShipped", "DeviceModel", "SerialNumber"}, name[1]) {
+				t.Errorf("%s: %s is no parameter, output or resource", page, name[1])
+			}
+		}
+	}
+}
+
+// A deployment ships what was built last, whenever that was.
+func TestBuiltBefore(t *testing.T) {
+	for _, page := range checked {
+		for _, block := range regexp.MustCompile("(?ms)^ *```sh\n(.*?)^ *```").FindAllStringSubmatch(read(t, page), -1) {
+			before, _, deploys := strings.Cut(block[1], "sam deploy")
+			if deploys && !strings.Contains(before, "make sam-build\n") && !strings.Contains(before, "sam build ") {
+				t.Errorf("%s: deployed without a build:\n%s", page, block[1])
+			}
+		}
+	}
+}
+
+// A command that AWS answers with a private key must not print it.
+func TestKeysUnprinted(t *testing.T) {
+	for _, page := range checked {
+		for _, line := range shell(read(t, page)) {
+			if strings.Contains(line, "create-keys-and-certificate") && !strings.Contains(line, "--query certificateArn ") {
+				t.Errorf("%s: this prints the private key: %s", page, line)
 			}
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"gopkg.in/yaml.v3"
 )
 
 // The table of costs in deploy.md is what its formula makes of its prices and inputs.
@@ -27,8 +29,11 @@ func TestCost(t *testing.T) {
 	if formula == nil || len(given) < 20 {
 		t.Fatalf("deploy.md has no formula, or only %d prices and inputs", len(given))
 	}
-	if n := strings.Count(read(t, "../template.yaml"), "Type: AWS::CloudWatch::Alarm\n"); float64(n) > given["alarms"] {
-		t.Errorf("the template has %d alarms, more than %v", n, given["alarms"])
+	if n := alarmMetrics(t); float64(n) != given["alarm_metrics"] {
+		t.Errorf("the alarms of the template look at %d metrics, not %v", n, given["alarm_metrics"])
+	}
+	if n := strings.Count(read(t, "../template.yaml"), "Type: AWS::CloudWatch::Dashboard\n"); n != 1 {
+		t.Errorf("the template has %d dashboards, and the formula counts one", n)
 	}
 	used := map[string]bool{"awake": true, "always": true}
 	all := rows(text, "devices | connected | policy")
@@ -56,6 +61,36 @@ func TestCost(t *testing.T) {
 			t.Errorf("%s is in no formula", name)
 		}
 	}
+}
+
+// alarmMetrics counts what CloudWatch bills of the template's alarms: each metric that one looks at.
+func alarmMetrics(t *testing.T) (n int) {
+	t.Helper()
+	var tpl struct {
+		Resources map[string]struct {
+			Type       string `yaml:"Type"`
+			Properties struct {
+				Metrics []map[string]any `yaml:"Metrics"`
+			} `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "../template.yaml")), &tpl); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range tpl.Resources {
+		if r.Type != "AWS::CloudWatch::Alarm" {
+			continue
+		}
+		if len(r.Properties.Metrics) == 0 {
+			n++
+		}
+		for _, m := range r.Properties.Metrics {
+			if m["MetricStat"] != nil {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // calculate adds to in what the lines of a formula say.
