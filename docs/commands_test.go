@@ -186,9 +186,9 @@ func checkAWS(t *testing.T, words []string) {
 var flags = map[string][]string{
 	"validate": {"--lint"},
 	"build":    {"--template-file", "--build-dir"},
-	"deploy":   {"--config-env", "--parameter-overrides", "--template-file", "--stack-name", "--region", "--capabilities", "--resolve-s3"},
-	"logs":     {"--stack-name", "--region", "--tail"},
-	"delete":   {"--stack-name", "--region"},
+	"deploy":   {"--config-env", "--parameter-overrides", "--template-file", "--stack-name"},
+	"logs":     {"--stack-name", "--config-env", "--tail"},
+	"delete":   {"--stack-name", "--config-env"},
 }
 
 func checkSAM(t *testing.T, tpl *template, config string, words []string) {

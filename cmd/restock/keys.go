@@ -163,7 +163,7 @@ func (c *keysRotate) Run(ctx context.Context, t *terminal) error {
 		t.printf("A running restock up seals with it once it is started again.")
 		return nil
 	}
-	t.printf("Functions that run already go on sealing with %s until they start again: sam deploy --parameter-overrides Revision=%s", before, id)
+	t.printf("Functions that run already go on sealing with %s until they start again: make sam-build, then sam deploy with another Revision, such as %s", before, id)
 	t.printf("An hour later, or once each device has spoken where RefreshPolicy is on-use, nothing is left of it: %s keys list --count --stack %s", self(), c.Stack)
 	return nil
 }
