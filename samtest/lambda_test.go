@@ -76,7 +76,7 @@ func TestRuleOrdersAndTopicTells(t *testing.T) {
 	}
 
 	s.notify(0)
-	if err := s.Amazon.Step(t.Context(), state.Orders[0].ID, "ship"); err != nil {
+	if err := s.Amazon.Order(t.Context(), state.Orders[0].ID, "ship"); err != nil {
 		t.Fatal(err)
 	}
 	s.notify(1)

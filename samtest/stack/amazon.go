@@ -56,14 +56,9 @@ func (a *Amazon) Heal(ctx context.Context) error {
 	return do(ctx, http.MethodDelete, a.URL+"/sandbox/faults", nil, nil)
 }
 
-// Step takes an order a step further: ship, deliver, cancel or resolve.
-func (a *Amazon) Step(ctx context.Context, order, step string) error {
-	return a.post(ctx, "/sandbox/orders/"+url.PathEscape(order)+"/"+step, nil)
-}
-
 // Order takes an order a step further: ship, deliver, cancel or resolve.
 func (a *Amazon) Order(ctx context.Context, id, step string) error {
-	return a.post(ctx, "/sandbox/orders/"+id+"/"+step, struct{}{})
+	return a.post(ctx, "/sandbox/orders/"+url.PathEscape(id)+"/"+step, struct{}{})
 }
 
 // Advance moves the sandbox's clock on, by a duration such as "24h".
