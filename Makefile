@@ -52,9 +52,9 @@ sam-up: $(TRANSLATOR) ## build with SAM and serve on this machine, in Docker (PO
 	@$(GO) build -o bin/sam-up ./samtest/up
 	@exec bin/sam-up -python $(CURDIR)/bin/translator/bin/python -port $(or $(PORT),3000)
 
-sam-test: $(TRANSLATOR) ## run what SAM builds in Docker: every event, the API in a browser, the wiring
-	cd samtest && $(GO) test -tags sam -count=1 -parallel 3 -timeout 40m -args -python $(CURDIR)/bin/translator/bin/python
-	cd e2e && $(GO) test -tags sam -count=1 -timeout 15m -run '^TestSAM$$' -args -python $(CURDIR)/bin/translator/bin/python
+sam-test: $(TRANSLATOR) ## run what SAM builds in Docker: every event, the API in a browser, the wiring (V=-v)
+	cd samtest && $(GO) test $(V) -tags sam -count=1 -parallel 3 -timeout 40m -args -python $(CURDIR)/bin/translator/bin/python
+	cd e2e && $(GO) test $(V) -tags sam -count=1 -timeout 15m -run '^TestSAM$$' -args -python $(CURDIR)/bin/translator/bin/python
 
 bench: ## measure; see bench/README.md
 	$(GO) run ./bench
