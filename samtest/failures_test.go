@@ -7,10 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
 	"github.com/restock-dev/restock/internal/awsproxy"
 	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/deadletter"
 	"github.com/restock-dev/restock/internal/sandbox"
+	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/pkg/drs/drstest"
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
@@ -29,35 +33,38 @@ func TestFailures(t *testing.T) {
 	for _, s := range []struct {
 		name  string
 		given []string
+		alarm string // of template.yaml, that looks at it; "": none, as nothing is wrong
 		plays func(w *trouble)
 	}{
-		{"DRS is down for a while", []string{"paired", "drs-down"}, drsDown},
-		{"DRS is down for too long", []string{"paired", "drs-down"}, drsDownForLong},
-		{"LWA is down for an hour", []string{"due", "lwa-down"}, lwaDown},
-		{"DynamoDB throttles", []string{"paired"}, throttled},
-		{"a storm of conflicts", []string{"paired"}, storm},
-		{"the result can't be stored", []string{"paired"}, notStored},
-		{"devices can't be told", []string{"paired"}, notTold},
-		{"Secrets Manager is down at the start", []string{"paired"}, secretsDownCold},
-		{"Secrets Manager goes down later", []string{"paired"}, secretsDownWarm},
-		{"killed after the order", []string{"paired"}, killedMidOrder},
-		{"killed in a refresh", []string{"due"}, killedMidRefresh},
-		{"the same message again", []string{"paired"}, twice},
-		{"the end of an order first", []string{"paired"}, outOfOrder},
-		{"a message that nobody can read", []string{"paired"}, poison},
-		{"two runs of the schedule at once", []string{"due"}, twoRuns},
-		{"the client secret is rotated", []string{"stale"}, rotated},
-		{"notifications fail", []string{"paired"}, notificationsFail},
+		{"DRS is down for a while", []string{"paired", "drs-down"}, "RetriesWaitingAlarm", drsDown},
+		{"DRS is down for too long", []string{"paired", "drs-down"}, "RetryDlqAlarm", drsDownForLong},
+		{"LWA is down for an hour", []string{"due", "lwa-down"}, "OldestDueAlarm", lwaDown},
+		{"DynamoDB throttles", []string{"paired"}, "TableThrottlesAlarm", throttled},
+		{"a storm of conflicts", []string{"paired"}, "", storm}, // in which each write is made again, until it holds
+		{"the result can't be stored", []string{"paired"}, "ReplenishErrorsAlarm", notStored},
+		{"devices can't be told", []string{"paired"}, "ReplenishErrorsAlarm", notTold},
+		{"Secrets Manager is down at the start", []string{"paired"}, "SecretsUnreadableAlarm", secretsDownCold},
+		{"Secrets Manager goes down later", []string{"paired"}, "", secretsDownWarm}, // what is warm does not need it
+		{"killed after the order", []string{"paired"}, "ReplenishErrorsAlarm", killedMidOrder},
+		{"killed in a refresh", []string{"due"}, "RefreshErrorsAlarm", killedMidRefresh},
+		{"the same message again", []string{"paired"}, "", twice}, // as SQS and AWS IoT do every day
+		{"the end of an order first", []string{"paired"}, "ReplenishErrorsAlarm", outOfOrder},
+		{"a message that nobody can read", []string{"paired"}, "RetryDlqAlarm", poison},
+		{"two runs of the schedule at once", []string{"due"}, "", twoRuns}, // as happens whenever one takes long
+		{"the client secret is rotated", []string{"stale"}, "CredentialsAlarm", rotated},
+		{"the key ring is rotated", []string{"due"}, "", keysRotated}, // as it should be from time to time
+		{"notifications fail", []string{"paired"}, "NotifyDlqAlarm", notificationsFail},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			w.begin(t, s.given...)
 			s.plays(w)
+			w.wantAlarm(s.alarm)
 		})
 	}
 }
 
 func drsDown(w *trouble) {
-	if err := w.press("1"); err == nil {
+	if err := w.Async(w.Context(), press, pressedAt("1", time.Now().Add(-70*time.Minute))); err == nil {
 		w.Error("with DRS down a press is done")
 	}
 	w.poll(press)
@@ -89,13 +96,16 @@ func drsDownForLong(w *trouble) {
 }
 
 func lwaDown(w *trouble) {
-	for range 3 {
+	// Steps that are each shorter than the alarm's threshold: what it looks at must grow from
+	// one failure to the next.
+	for range 6 {
 		w.sweep()
 		w.wantActive()
-		w.later(20 * time.Minute)
+		w.later(2 * time.Minute)
 		w.cold(sweep)
 	}
-	w.wantCounted("RefreshOldestDueSeconds")
+	w.wantAlarm("OldestDueAlarm")
+	w.later(time.Hour)
 	if err := w.press("1"); err == nil {
 		w.Error("with LWA down and a used up token a press is done")
 	}
@@ -108,6 +118,15 @@ func lwaDown(w *trouble) {
 	w.wantActive()
 	if reg := w.registration(); time.Until(reg.Expiry) < 30*time.Minute {
 		w.Errorf("the token expires %v, want it refreshed", reg.Expiry)
+	}
+	healed := len(w.server.Log())
+	w.later(time.Until(w.registration().DueAt) + time.Minute) // the next time
+	w.sweep()
+	if late := w.latest("RefreshOldestDueSeconds", healed); late < 60 || late >= 300 {
+		w.Errorf("the next time that it is due, a minute ago, it is late by %v s", late)
+	}
+	if w.rings(w.alarms()["OldestDueAlarm"], healed) {
+		w.Error("OldestDueAlarm still goes off once LWA is back")
 	}
 	w.poll(press)
 	w.wantOrdered("1")
@@ -186,13 +205,15 @@ func killedMidOrder(w *trouble) {
 	// The result takes its time to be stored; meanwhile the function dies.
 	w.fault(awsproxy.Fault{Kind: awsproxy.Delay, API: "PutItem", Skip: 1, DelayMS: 60_000})
 	pressing := w.begins(func() { _ = w.press("1") })
+	running := w.runningIn(press)
 	w.until("the order is made", func() bool {
 		s, err := w.Amazon.State(w.Context())
 		w.must(err)
 		return len(s.Orders) == 1
 	})
-	w.cold(press)
+	w.must(w.Kill(w.Context(), running...))
 	pressing.Wait()
+	w.wantDied(press)
 	w.heal()
 	if n := w.in("RetryQueue"); n != 1 {
 		w.Errorf("%d messages in the queue, want the press of the function that died", n)
@@ -207,12 +228,14 @@ func killedMidOrder(w *trouble) {
 
 func killedMidRefresh(w *trouble) {
 	w.must(w.Amazon.Script(w.Context(), sandbox.Faults{LWA: []lwatest.Fault{
-		{Route: lwatest.RouteToken, Kind: lwatest.Slow, Delay: lwatest.Duration(8 * time.Second)},
+		{Route: lwatest.RouteToken, Kind: lwatest.Slow, Delay: lwatest.Duration(time.Minute)},
 	}}))
 	sweeping := w.begins(func() { w.sweep() })
+	running := w.runningIn(sweep)
 	w.until("a refresh is under way", func() bool { return w.registration().LeaseOwner != "" })
-	w.cold(sweep)
+	w.must(w.Kill(w.Context(), running...))
 	sweeping.Wait()
+	w.wantDied(sweep)
 	w.heal()
 	w.wantActive()
 	w.must(w.press("1")) // the token is good for some minutes
@@ -320,6 +343,38 @@ func rotated(w *trouble) {
 		return w.in("RetryQueue") == 0
 	})
 	w.wantOrdered("2")
+}
+
+// What was sealed with the old key opens as before; whoever starts anew seals with the new
+// one, and who is warm finds that it does not know it.
+func keysRotated(w *trouble) {
+	w.must(w.press("1"))
+	id := w.Ref("KeysSecret")
+	out, err := w.Secrets.GetSecretValue(w.Context(), &secretsmanager.GetSecretValueInput{SecretId: &id})
+	w.must(err)
+	added, key, err := seal.Add([]byte(*out.SecretString))
+	w.must(err)
+	write := func(text *string) {
+		_, err := w.Secrets.PutSecretValue(w.Context(), &secretsmanager.PutSecretValueInput{SecretId: &id, SecretString: text})
+		w.must(err)
+	}
+	before := w.registration()
+	write(aws.String(string(added)))
+	defer write(out.SecretString)
+	w.must(w.press("2")) // which is warm, and tells of the open order
+	w.sweep()            // which is not
+	after := w.registration()
+	if seal.KeyID(before.AccessToken) == key || seal.KeyID(after.AccessToken) != key || seal.KeyID(after.RefreshToken) != key {
+		w.Errorf("the tokens are sealed with %s, after the rotation with %s and %s; want the new key %s",
+			seal.KeyID(before.AccessToken), seal.KeyID(after.AccessToken), seal.KeyID(after.RefreshToken), key)
+	}
+	w.must(w.press("3"))
+	for _, id := range []string{"2", "3"} {
+		if m := w.message(id); m.State != store.Done || m.Result.InstanceID == "" {
+			w.Errorf("press %s is %s: %+v; want it told of the open order", id, m.State, m.Result)
+		}
+	}
+	w.wantOrdered("1")
 }
 
 func notificationsFail(w *trouble) {

@@ -3,10 +3,11 @@
 package samtest_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -43,12 +44,22 @@ type trouble struct {
 	*pump.Pump
 	server *stack.Server
 	logged int // bytes of the log that are from before
+
+	deepest map[string]int // that queues were seen, by their names
+
+	mu     sync.Mutex
+	failed map[string][]*pump.Failure // by function
 }
 
 // begin empties the world, with new containers, and gives it what the fixtures name.
 func (w *trouble) begin(t *testing.T, given ...string) {
 	t.Helper()
-	w.T, w.Pump = t, pump.New(w.Stack, w.server.URL)
+	w.T, w.Pump, w.deepest, w.failed = t, pump.New(w.Stack, w.server.URL), map[string]int{}, map[string][]*pump.Failure{}
+	w.Failed = func(function string, f *pump.Failure) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.failed[function] = append(w.failed[function], f)
+	}
 	w.cold(press, sweep, notifying)
 	w.reset(t, nil)
 	w.logged = len(w.server.Log())
@@ -56,6 +67,7 @@ func (w *trouble) begin(t *testing.T, given ...string) {
 		w.must(w.fixtures.Give(t.Context(), name))
 	}
 	t.Cleanup(func() {
+		w.heldAgainstRoles(t)
 		if t.Failed() {
 			t.Logf("log:\n%s", w.server.Log()[w.logged:])
 		}
@@ -73,9 +85,56 @@ func (w *trouble) must(err error) {
 func (w *trouble) cold(functions ...string) {
 	w.Helper()
 	for _, f := range functions {
-		_, err := w.Kill(w.Context(), f)
+		ids, err := w.Containers(w.Context(), f)
 		w.must(err)
+		w.must(w.Kill(w.Context(), ids...))
 	}
+}
+
+// runningIn waits for the containers of a function. Whoever is to kill it in time has
+// looked for them before.
+func (w *trouble) runningIn(function string) (ids []string) {
+	w.Helper()
+	w.until("there is a container of "+function, func() bool {
+		var err error
+		ids, err = w.Containers(w.Context(), function)
+		w.must(err)
+		return len(ids) > 0
+	})
+	return ids
+}
+
+// failures returns how often a function failed, by what kind of failure; "": any.
+func (w *trouble) failures(function, kind string) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range w.failed[function] {
+		if kind == "" || f.Type == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// wantDied checks that a function has died in an event: had it come to its own end before
+// it was killed, all would be as well as it is, and nothing shown.
+func (w *trouble) wantDied(function string) {
+	w.Helper()
+	if n := w.failures(function, pump.Died); n != 1 {
+		w.Errorf("%s died %d times in an event, want once", function, n)
+	}
+}
+
+// heldAgainstRoles holds what was called of AWS against the roles. SAM gives all functions
+// that it keeps warm the same credentials, so a call may be by any of them; TestEvents is
+// stricter.
+func (w *trouble) heldAgainstRoles(t *testing.T) {
+	t.Helper()
+	calls, lost, err := w.Proxy.Calls(context.WithoutCancel(t.Context()))
+	if err != nil || lost > 0 {
+		t.Fatalf("%d calls are lost, %v", lost, err)
+	}
+	w.allowed(t, calls, press, sweep, notifying)
 }
 
 func (w *trouble) fault(f awsproxy.Fault) {
@@ -90,11 +149,13 @@ func (w *trouble) heal() {
 }
 
 // pressed is what the IoT rule makes of a press.
-func pressed(id string) []byte {
+func pressed(id string) []byte { return pressedAt(id, time.Now()) }
+
+func pressedAt(id string, at time.Time) []byte {
 	data, _ := json.Marshal(message.Replenish{Slot: "filter", ID: id}) // two texts
 	event, _ := json.Marshal(message.RuleEvent{                        // always marshals
 		Data: data, Thing: vac, Action: message.ActionReplenish, ClientID: vac, Principal: "ab12", TraceID: "trace-" + id,
-		ReceivedAt: time.Now().UnixMilli(),
+		ReceivedAt: at.UnixMilli(),
 	})
 	return event
 }
@@ -147,6 +208,8 @@ func (w *trouble) in(queue string) int {
 	w.Helper()
 	n, err := w.Count(w.Context(), queue)
 	w.must(err)
+	name := fmt.Sprint(w.Resolver.Attributes[queue]["QueueName"])
+	w.deepest[name] = max(w.deepest[name], n)
 	return n
 }
 
@@ -171,22 +234,23 @@ func (w *trouble) redrive(queue string) deadletter.Done {
 // that much closer to it.
 func (w *trouble) later(d time.Duration, ids ...string) {
 	w.Helper()
-	reg := &store.Registration{Thing: vac}
-	w.must(w.Store.Get(w.Context(), reg))
-	for _, at := range []*time.Time{&reg.Expiry, &reg.LeaseUntil, &reg.DueAt, &reg.NextAttempt} {
-		if !at.IsZero() {
-			*at = at.Add(-d)
-		}
-	}
+	reg := w.registration()
+	earlier(reg, d)
 	w.must(w.Store.Put(w.Context(), reg))
 	for _, id := range ids {
 		m := w.message(id)
-		for _, at := range []*time.Time{&m.ClaimUntil, &m.FirstSent, &m.QueuedAt} {
-			if !at.IsZero() {
-				*at = at.Add(-d)
-			}
-		}
+		earlier(m, d)
 		w.must(w.Store.Put(w.Context(), m))
+	}
+}
+
+// earlier moves all times of a record back.
+func earlier(record any, d time.Duration) {
+	members := reflect.ValueOf(record).Elem()
+	for i := range members.NumField() {
+		if at, ok := members.Field(i).Addr().Interface().(*time.Time); ok && !at.IsZero() {
+			*at = at.Add(-d)
+		}
 	}
 }
 
@@ -234,27 +298,21 @@ func (w *trouble) wantActive() {
 	}
 }
 
-// wantCounted checks that the functions have counted something, in the embedded metric
-// format: what alarms look at.
+// wantCounted checks that the functions have counted something.
 func (w *trouble) wantCounted(name string, dimensions ...string) {
 	w.Helper()
-	lines := bufio.NewScanner(strings.NewReader(w.server.Log()[w.logged:]))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		_, text, found := strings.Cut(lines.Text(), "{")
-		var line map[string]any
-		if !found || json.Unmarshal([]byte("{"+text), &line) != nil || line["_aws"] == nil {
-			continue
-		}
-		n, fits := line[name].(float64)
-		for i := 0; i < len(dimensions); i += 2 {
-			fits = fits && line[dimensions[i]] == dimensions[i+1]
-		}
-		if fits && n > 0 {
-			return
-		}
+	want := map[string]string{}
+	for i := 0; i < len(dimensions); i += 2 {
+		want[dimensions[i]] = dimensions[i+1]
 	}
-	w.Errorf("nothing is counted as %s %v", name, dimensions)
+	found := false
+	w.counted(w.logged, func(line map[string]any) {
+		n, ok := line[name].(float64)
+		found = found || ok && n > 0 && fits(line, want)
+	})
+	if !found {
+		w.Errorf("nothing is counted as %s %v", name, dimensions)
+	}
 }
 
 // gaps returns for how many seconds the function has hidden messages that failed.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/restock-dev/restock/internal/permissions"
 )
 
 // permitted checks that a principal may invoke a function on behalf of a source.
@@ -57,32 +59,18 @@ func matches(pattern, text string) bool {
 // allowed checks that a role of the template may do something.
 func (w *wiring) allowed(t *testing.T, role any, action, resource string) {
 	t.Helper()
-	found := false
-	w.each(t, "AWS::IAM::Role", func(name string, p object) {
-		if w.s.ARN(name) != role {
-			return
-		}
-		for _, policy := range p["Policies"].([]any) {
-			for _, statement := range list(policy.(object)["PolicyDocument"].(object)["Statement"]) {
-				s := statement.(object)
-				for _, a := range list(s["Action"]) {
-					for _, r := range list(s["Resource"]) {
-						found = found || a == action && matches(fmt.Sprint(r), resource)
-					}
-				}
-			}
-		}
-	})
-	if !found {
-		t.Errorf("%v may not %s on %s", role, action, resource)
+	call := permissions.Call{Action: action, Resource: resource}
+	for _, fault := range permissions.Denied(rolesGrants(t, w.s, role), []permissions.Call{call}) {
+		t.Errorf("%v: %s", role, fault)
 	}
 }
 
-func list(v any) []any {
-	if l, ok := v.([]any); ok {
-		return l
+// only checks that a role of the template may do these things, and nothing else.
+func (w *wiring) only(t *testing.T, role any, calls ...permissions.Call) {
+	t.Helper()
+	for _, fault := range permissions.Check(rolesGrants(t, w.s, role), calls) {
+		t.Errorf("%v: %s", role, fault)
 	}
-	return []any{v}
 }
 
 // redrives checks a queue as moto has made it: a message that its function is still busy with

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/restock-dev/restock/internal/permissions"
 	"github.com/restock-dev/restock/samtest/stack"
 )
 
@@ -120,15 +121,23 @@ func (w *wiring) rule(t *testing.T) {
 		if failed["QueueUrl"] != w.s.Environ["ReplenishFunction"]["RESTOCK_RETRY_QUEUE_URL"] {
 			t.Errorf("%s sends what fails to %v, which is not the retry queue", name, failed["QueueUrl"])
 		}
-		w.allowed(t, failed["RoleArn"], "sqs:SendMessage", w.s.ARN("RetryQueue"))
+		w.only(t, failed["RoleArn"], permissions.Call{Action: "sqs:SendMessage", Resource: w.s.ARN("RetryQueue")})
 	})
 }
 
 func (w *wiring) schedule(t *testing.T) {
 	w.each(t, "AWS::Scheduler::Schedule", func(name string, p object) {
 		target := p["Target"].(object)
-		if w.function(t, name, target["Arn"]) != "" {
-			w.allowed(t, target["RoleArn"], "lambda:InvokeFunction", fmt.Sprint(target["Arn"]))
+		given, _ := target["DeadLetterConfig"].(object) // nil has no members
+		if w.function(t, name, target["Arn"]) == "" || given["Arn"] != w.s.ARN("RefreshDlq") {
+			t.Errorf("%s gives runs up into %v, want the dead letters of the refresh", name, given["Arn"])
+		}
+		w.only(t, target["RoleArn"],
+			permissions.Call{Action: "lambda:InvokeFunction", Resource: fmt.Sprint(target["Arn"])},
+			permissions.Call{Action: "sqs:SendMessage", Resource: w.s.ARN("RefreshDlq")},
+		)
+		if qualifier(target["Arn"]) != "live" {
+			t.Errorf("%s invokes %v, want the alias", name, target["Arn"])
 		}
 	})
 }

@@ -93,6 +93,13 @@ func Role(s *cfn.Stack, name string) ([]Grant, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Policies(policies)
+}
+
+// Policies returns what the policies of a role allow, with all references resolved.
+//
+// Errors: as those of [Function].
+func Policies(policies any) ([]Grant, error) {
 	var all []Grant
 	for _, p := range cfn.List(policies) {
 		for _, statement := range cfn.List(cfn.At(p, "PolicyDocument", "Statement")) {
@@ -146,6 +153,18 @@ func viaOf(condition any) (via []string, err error) {
 	return via, nil
 }
 
+// Denied returns a sentence for each call that no grant allows.
+func Denied(grants []Grant, calls []Call) []string {
+	var faults []string
+	for _, c := range calls {
+		if !slices.ContainsFunc(grants, func(g Grant) bool { return g.allows(c) }) {
+			faults = append(faults, c.denied())
+		}
+	}
+	slices.Sort(faults)
+	return slices.Compact(faults)
+}
+
 // Check returns a sentence for each call that no grant allows, and for each grant, and each
 // service that one names, that no call needs.
 func Check(grants []Grant, calls []Call) []string {
@@ -161,7 +180,7 @@ func Check(grants []Grant, calls []Call) []string {
 			}
 		}
 		if !allowed {
-			faults[c.String()+" is not allowed"] = true
+			faults[c.denied()] = true
 		}
 	}
 	for i, g := range grants {
@@ -193,6 +212,8 @@ func (c Call) String() string {
 	}
 	return text
 }
+
+func (c Call) denied() string { return c.String() + " is not allowed" }
 
 // allows reports whether g allows c. An action must be named in full, and so must a resource
 // be, for calls that have one: * alone is for those that have none.

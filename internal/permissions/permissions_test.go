@@ -53,6 +53,15 @@ func TestCheck(t *testing.T) {
 			[]string{"dynamodb:* on arn:table is allowed, and never used", "dynamodb:GetItem on arn:table is not allowed"},
 		},
 	} {
+		var denied []string
+		for _, fault := range tt.want {
+			if strings.HasSuffix(fault, " is not allowed") {
+				denied = append(denied, fault)
+			}
+		}
+		if diff := cmp.Diff(denied, permissions.Denied(tt.grants, tt.calls)); diff != "" {
+			t.Errorf("%s: what is denied differs (-want +got):\n%s", name, diff)
+		}
 		if diff := cmp.Diff(append([]string{}, tt.want...), permissions.Check(tt.grants, tt.calls)); diff != "" {
 			t.Errorf("%s: faults differ (-want +got):\n%s", name, diff)
 		}

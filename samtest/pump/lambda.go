@@ -28,6 +28,9 @@ type Pump struct {
 	stack  *stack.Stack
 	url    string
 	hidden []receipt
+
+	// Failed hears of each time that a function failed; nil: nobody does.
+	Failed func(function string, f *Failure)
 }
 
 // New returns a pump for the functions of a stack that `sam local start-lambda` serves at
@@ -40,6 +43,9 @@ type Failure struct {
 	Message string `json:"errorMessage"`
 }
 
+// Died is the Type of a failure that the function itself could not tell of.
+const Died = "Runtime.ExitError"
+
 func (f *Failure) Error() string { return f.Type + ": " + f.Message }
 
 // Invoke hands an event to a function, by its logical name, and returns its answer.
@@ -47,6 +53,14 @@ func (f *Failure) Error() string { return f.Type + ": " + f.Message }
 // Errors: [*Failure] where the function failed, ran out of time or died; else what kept it
 // from being invoked.
 func (p *Pump) Invoke(ctx context.Context, function string, event []byte) ([]byte, error) {
+	answer, err := p.invoke(ctx, function, event)
+	if f, failed := errors.AsType[*Failure](err); failed && p.Failed != nil {
+		p.Failed(function, f)
+	}
+	return answer, err
+}
+
+func (p *Pump) invoke(ctx context.Context, function string, event []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+"/2015-03-31/functions/"+function+"/invocations", bytes.NewReader(event))
 	if err != nil {
 		return nil, err
@@ -65,7 +79,7 @@ func (p *Pump) Invoke(ctx context.Context, function string, event []byte) ([]byt
 	case res.StatusCode == http.StatusNotFound:
 		return nil, fmt.Errorf("sam knows no function %s: %s", function, answer)
 	case len(bytes.TrimSpace(answer)) == 0, res.StatusCode != http.StatusOK:
-		return nil, &Failure{Type: "Runtime.ExitError", Message: "it died, or ran out of time"}
+		return nil, &Failure{Type: Died, Message: "it died, or ran out of time"}
 	case json.Unmarshal(answer, &failed) == nil && failed.Message != "":
 		return nil, &failed
 	}

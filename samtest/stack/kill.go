@@ -6,28 +6,34 @@ import (
 	"strings"
 )
 
-// Kill ends the running containers of a function, at whatever they are doing, and returns
-// how many there were. SAM starts another for the next event.
-func (s *Stack) Kill(ctx context.Context, function string) (int, error) {
-	ids, err := command(ctx, nil, "docker", "ps", "-q", "--filter", "network="+s.host.network)
-	if err != nil || ids == "" {
-		return 0, err
+// Containers returns the running containers of a function.
+func (s *Stack) Containers(ctx context.Context, function string) (ids []string, err error) {
+	running, err := command(ctx, nil, "docker", "ps", "-q", "--filter", "network="+s.host.network)
+	if err != nil || running == "" {
+		return nil, err
 	}
 	const format = "{{.Id}} {{range .Mounts}}{{.Source}} {{end}} {{.Config.Env}}"
-	all, err := command(ctx, nil, "docker", append([]string{"inspect", "--format", format}, strings.Fields(ids)...)...)
+	all, err := command(ctx, nil, "docker", append([]string{"inspect", "--format", format}, strings.Fields(running)...)...)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	killed := 0
-	for _, line := range strings.Split(all, "\n") {
+	for line := range strings.SplitSeq(all, "\n") {
 		id, rest, _ := strings.Cut(line, " ")
-		if !strings.Contains(rest, "/"+function+" ") || !strings.Contains(rest, "http://aws-"+s.Name+":") {
-			continue
+		if strings.Contains(rest, "/"+function+" ") && strings.Contains(rest, "http://aws-"+s.Name+":") {
+			ids = append(ids, id)
 		}
-		if _, err := command(ctx, nil, "docker", "rm", "-f", id); err != nil {
-			return killed, fmt.Errorf("killing %s: %w", function, err)
-		}
-		killed++
 	}
-	return killed, nil
+	return ids, nil
+}
+
+// Kill ends containers, at whatever they are doing. SAM starts another for the next event
+// of their function.
+func (s *Stack) Kill(ctx context.Context, ids ...string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if _, err := command(ctx, nil, "docker", append([]string{"rm", "-f"}, ids...)...); err != nil {
+		return fmt.Errorf("killing a function: %w", err)
+	}
+	return nil
 }
