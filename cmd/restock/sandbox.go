@@ -38,7 +38,11 @@ const loginRedirectURL = "http://localhost:8085/callback"
 func (c *sandboxCommand) Help() string {
 	return `Stands in for Login with Amazon and the Dash Replenishment Service, alone on one port, for the tests of any software.
 It prints its addresses, client ID and client secret; point your software at them. On its page you play Amazon and
-its customers: move the clock, withdraw consent, ship orders. The same by HTTP, and faults on demand, at /sandbox/…
+its customers: move the clock, withdraw consent, ship orders. GET /sandbox lists the same by HTTP, and more, such as:
+
+    curl --json '{"advance": "24h"}' http://localhost:8081/sandbox/clock
+    curl --json '{"client_id": "amzn1.application-oa2-client.app", "redirect_urls": ["amzn://com.example.app"]}' http://localhost:8081/sandbox/clients
+    curl --json '{"lwa": [{"route": "token", "kind": "throttled", "times": 2}]}' http://localhost:8081/sandbox/faults
 
 --clients takes a JSON array; a client without "client_secret" is public, as apps and devices are:
 
@@ -95,7 +99,7 @@ type sandboxAnnouncement struct {
 	CodePairURL  string `json:"code_pair_url"`
 	TokenInfoURL string `json:"tokeninfo_url"`
 	ProfileURL   string `json:"profile_url"`
-	APIURL       string `json:"api_url"` // of LWA and of DRS
+	APIURL       string `json:"api_url"` // of LWA, of DRS and of the Appstore
 	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret,omitempty"` // where it was made up here
 	Exposed      bool   `json:"exposed"`
@@ -126,7 +130,8 @@ func (c *sandboxCommand) announce(t *terminal, box *local.Sandbox, made bool) {
 	t.printf("  token check    %s", t.link(a.TokenInfoURL))
 	t.printf("  profile        %s", t.link(a.ProfileURL))
 	t.printf("  DRS            %s", t.link(a.APIURL))
-	t.printf("  faults         %s  %s", t.link(a.APIURL+"/sandbox/faults"), t.dim("GET, POST, DELETE"))
+	t.printf("  Appstore API   %s", t.link(a.APIURL+"/api/appstore/v1/applications"))
+	t.printf("  control        %s  %s", t.link(a.APIURL+"/sandbox"), t.dim("clock, clients, faults and more, by HTTP"))
 	t.printf("  client ID      %s", a.ClientID)
 	t.printf("  client secret  %s", shown)
 	t.printf("  state          %s\n", cmp.Or(c.Data, "in memory"))
@@ -135,6 +140,7 @@ func (c *sandboxCommand) announce(t *terminal, box *local.Sandbox, made bool) {
 	}
 	t.printf("For restock login, token and doctor, in another terminal:\n")
 	t.printf("  export RESTOCK_LWA_API_URL=%s", a.APIURL)
+	t.printf("  export RESTOCK_DRS_URL=%s", a.APIURL)
 	if made {
 		t.printf("  export RESTOCK_LWA_CLIENT_ID=%s", a.ClientID)
 		t.printf("  export %s=%s", clientSecretVariable, a.ClientSecret)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -252,6 +253,26 @@ func TestSandboxRefuses(t *testing.T) {
 	}
 }
 
+func TestSandboxPortInUse(t *testing.T) {
+	b := startSandbox(t, nil)
+	_, port, _ := strings.Cut(strings.TrimPrefix(b.APIURL, "http://"), ":")
+	restock(t, nil, "sandbox", "--port", port).sentence(t, exitFailed, "in use", "such as --port 0 for a free port")
+}
+
+// The samples of the help are taken.
+func TestSandboxHelp(t *testing.T) {
+	b := startSandbox(t, nil)
+	samples := regexp.MustCompile(`(?m)^ +curl --json '([^']+)' http://localhost:8081(\S+)$`).FindAllStringSubmatch(restock(t, nil, "sandbox", "--help").out, -1)
+	if len(samples) != 3 {
+		t.Fatalf("%d samples", len(samples))
+	}
+	for _, s := range samples {
+		if err := (&control{newAPI(b.APIURL)}).post(t.Context(), s[2], json.RawMessage(s[1])); err != nil {
+			t.Errorf("%s: %v", s[0], err)
+		}
+	}
+}
+
 func TestSandboxInWords(t *testing.T) {
 	b := exec.Command(binary, "sandbox", "--port", "0")
 	b.Env = append(cleanEnvironment(), "HOME="+t.TempDir())
@@ -275,7 +296,7 @@ func TestSandboxInWords(t *testing.T) {
 	if err := b.Wait(); err != nil {
 		t.Error(err)
 	}
-	for _, want := range []string{"/ap/oa", "/auth/o2/token", "client ID", "client secret", "export RESTOCK_LWA_API_URL=http://localhost:", "export RESTOCK_LWA_CLIENT_SECRET=", "stopped"} {
+	for _, want := range []string{"/ap/oa", "/auth/o2/token", "client ID", "client secret", "export RESTOCK_LWA_API_URL=http://localhost:", "export RESTOCK_DRS_URL=http://localhost:", "export RESTOCK_LWA_CLIENT_SECRET=", "stopped"} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, said.String())
 		}

@@ -10,12 +10,13 @@ import (
 	"syscall"
 )
 
-// listen opens an address; flag names it in the sentence that says why it can't.
-func listen(ctx context.Context, flag, address string) (net.Listener, error) {
+// listen opens an address; flag names it in the sentence that says why it can't, and free is
+// what the flag takes for a free port.
+func listen(ctx context.Context, flag, free, address string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is in use by another program; stop that, or choose another address with %s, such as %s localhost:0 for a free port", address, flag, flag)
+		return nil, fmt.Errorf("%s is in use by another program; stop that, or choose another with %s, such as %s %s for a free port", address, flag, flag, free)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("this user may not listen at %s; choose a port over 1023 with %s", address, flag)
 	case err != nil:

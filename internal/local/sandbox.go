@@ -62,7 +62,7 @@ func (s *Sandbox) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if s.l, err = listen(ctx, "--port", s.o.Address); err != nil {
+	if s.l, err = listen(ctx, "--port", "0", s.o.Address); err != nil {
 		return err
 	}
 	if s.o.Client.ID == "" {

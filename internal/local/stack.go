@@ -120,7 +120,7 @@ func (s *Stack) listen(ctx context.Context) (err error) {
 		if !l.wanted {
 			continue
 		}
-		if *l.to, err = listen(ctx, l.flag, l.address); err != nil {
+		if *l.to, err = listen(ctx, l.flag, "localhost:0", l.address); err != nil {
 			return err
 		}
 	}

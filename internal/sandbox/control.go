@@ -19,21 +19,10 @@ func (s *Sandbox) control() *web.Mux {
 	m.Handle("GET /{$}", web.Func(s.page))
 	m.Handle("POST /sandbox/do", web.Func(s.form))
 
-	m.Handle("GET /sandbox/state", answer(func(*http.Request) (any, error) { return s.State(), nil }))
-	m.Handle("GET /sandbox/calls", answer(func(*http.Request) (any, error) { return s.Calls(), nil }))
-	m.Handle("GET /sandbox/journal", answer(s.journal))
-	m.Handle("POST /sandbox/clock", body(s.setClock))
-	m.Handle("POST /sandbox/withdraw", body(s.withdraw))
-	m.Handle("POST /sandbox/deregister", body(s.deregister))
-	m.Handle("POST /sandbox/subscribe", body(s.subscribe))
-	m.Handle("POST /sandbox/orders/{id}/{step}", answer(s.order))
-	m.Handle("POST /sandbox/customers", body(s.addCustomer))
-	m.Handle("POST /sandbox/clients", body(s.addClient))
-	m.Handle("GET /sandbox/faults", answer(func(*http.Request) (any, error) { return s.faults(), nil }))
-	m.Handle("POST /sandbox/faults", body(s.addFaults))
-	m.Handle("DELETE /sandbox/faults", answer(s.clearFaults))
-	m.Handle("GET /sandbox/switches", answer(func(*http.Request) (any, error) { return s.switches(), nil }))
-	m.Handle("POST /sandbox/switches", web.Func(s.setSwitches))
+	m.Handle("GET /sandbox", answer(s.index))
+	for _, r := range s.routes() {
+		m.Handle(r.Method+" "+r.Path, r.handler)
+	}
 	return m
 }
 

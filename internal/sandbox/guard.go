@@ -19,7 +19,7 @@ func (s *Sandbox) Handler(hosts ...string) http.Handler {
 		switch {
 		case !knownHost(r.Host, hosts):
 			web.WriteProblem(w, web.New(web.CodeBadField, "the sandbox answers to localhost and to addresses, not to this host name"))
-		case path == "/" || strings.HasPrefix(path, "/sandbox/"):
+		case path == "/" || path == "/sandbox" || strings.HasPrefix(path, "/sandbox/"):
 			control.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/ap/"), strings.HasPrefix(path, "/auth/"), strings.HasPrefix(path, "/user/"),
 			strings.HasPrefix(path, "/us/"), strings.HasPrefix(path, "/api/appstore/"), strings.HasPrefix(path, "/sdk/"):

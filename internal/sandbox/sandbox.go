@@ -5,6 +5,7 @@
 // It adds what a person and a script need to play Amazon's part: a page at /, and a JSON
 // API, whose errors are problem+json.
 //
+//	GET  /sandbox                                 all of these, with sample bodies
 //	GET  /sandbox/state                           customers, devices, orders, grants and the clock
 //	POST /sandbox/clock {"advance":"24h"}         moves the clock on
 //	POST /sandbox/withdraw {"thing":…}            the customer withdraws consent; "customer" instead: from all

@@ -460,6 +460,34 @@ func TestRoutesOfLWA(t *testing.T) {
 	}
 }
 
+// Whoever copies a sample of the index gets what it says.
+func TestIndex(t *testing.T) {
+	w := open(t, new(memory))
+	w.pair(t)
+	var all []struct {
+		Method, Path, Does string
+		Body               json.RawMessage
+	}
+	if status := w.call(t, "GET", "/sandbox", "", &all); status != 200 {
+		t.Fatalf("answered %d", status)
+	}
+	listed := map[string]bool{}
+	for _, r := range all {
+		listed[r.Method+" "+r.Path] = r.Does != ""
+		if strings.Contains(r.Path, "{") {
+			continue // an order's
+		}
+		if status := w.call(t, r.Method, r.Path, string(r.Body), nil); status != 200 {
+			t.Errorf("%s %s with %s answered %d", r.Method, r.Path, r.Body, status)
+		}
+	}
+	for _, want := range []string{"POST /sandbox/clock", "POST /sandbox/clients", "POST /sandbox/faults", "POST /sandbox/orders/{id}/{step}"} {
+		if !listed[want] {
+			t.Errorf("%s is not listed", want)
+		}
+	}
+}
+
 func TestGuard(t *testing.T) {
 	w := open(t, new(memory))
 	for _, c := range []struct {
