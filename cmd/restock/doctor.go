@@ -151,6 +151,9 @@ func (c *doctorCheck) keys(ctx context.Context, f *doctor.Findings, cfg *config.
 		return
 	case up || dataErr != nil:
 		*f = append(*f, doctor.CheckRing(ctx, ring, path, nil, nil)...)
+		if up {
+			f.OK("stored tokens", "They were not tried: restock up holds the data file.")
+		}
 		return
 	}
 	s, err := bolt.Open(cfg.Data, bolt.Options{})
@@ -183,12 +186,19 @@ func (c *doctorCheck) devices(ctx context.Context, f *doctor.Findings, cfg *conf
 			failing = append(failing, d.Thing)
 		}
 	}
-	if len(failing) > 0 {
-		f.Warn("devices", "", "The findings about Login with Amazon say why; restock devices show tells when it is tried again.",
-			"The tokens of %d devices can't be refreshed, among them %s.", len(failing), failing[0])
-		return
+	const fix = "The findings about Login with Amazon say why; restock devices show tells when it is tried again."
+	switch {
+	case len(failing) == 1:
+		f.Warn("devices", "", fix, "The tokens of %s can't be refreshed.", failing[0])
+	case len(failing) > 1:
+		f.Warn("devices", "", fix, "The tokens of %d devices can't be refreshed, among them %s.", len(failing), failing[0])
+	case len(all) == 0:
+		f.OK("devices", "It knows no device yet.")
+	case len(all) == 1:
+		f.OK("devices", "No refresh of the one device fails.")
+	default:
+		f.OK("devices", "No refresh of the %d devices fails.", len(all))
 	}
-	f.OK("devices", "No refresh of the %d devices fails.", len(all))
 }
 
 // amazon checks what stands where for Amazon: Amazon, another server, or the sandbox of the
@@ -221,12 +231,15 @@ func (c *doctorCheck) amazon(ctx context.Context, f *doctor.Findings, cfg *confi
 	switch {
 	case drsURL == "" && cfg.LWAURL != "":
 		f.Warn("Dash Replenishment", names.DRSURL, "Set it if you replenish: restock up uses its sandbox otherwise.", "It is not set, though another LWA is, so it was not checked.")
+		return // that is what there is to say of restock up, too
 	default:
 		*f = append(*f, doctor.CheckDRS(ctx, drsURL, cfg.Region, names, nil)...)
 	}
-	if cfg.LWAClientID != "" && (cfg.LWAURL == "" || cfg.DRSURL == "") {
-		f.Warn("restock up", names.LWAURL+", "+names.DRSURL, "For Amazon itself set "+cfg.Region.Endpoint().APIURL+" and https://dash-replenishment-service-na.amazon.com; deployed stacks need neither.",
-			"Started with these settings it would use its sandbox in place of Amazon.")
+	// Who has a client alone may want tokens and nothing else: that is no mistake.
+	if replenishes := running.PID != 0 || cfg.DRSURL != ""; replenishes && cfg.LWAClientID != "" && (cfg.LWAURL == "" || cfg.DRSURL == "") {
+		f.Warn("restock up", names.LWAURL+", "+names.DRSURL,
+			"For restock up with Amazon itself set "+cfg.Region.Endpoint().APIURL+" and https://dash-replenishment-service-na.amazon.com; login, token and deployed stacks need neither.",
+			"Started with these settings it uses its sandbox in place of Amazon.")
 	}
 }
 

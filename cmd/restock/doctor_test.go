@@ -50,6 +50,11 @@ func TestDoctorOnSandbox(t *testing.T) {
 	b := startSandbox(t, nil)
 	data := []string{"--data", filepath.Join(t.TempDir(), "restock.db")}
 	env := append(b.env(), "RESTOCK_DRS_URL="+b.APIURL)
+	for check, f := range findings(t, env, 0, data...) {
+		if f.Level != doctor.OK {
+			t.Errorf("with what restock sandbox says to export: %s: %+v", check, f)
+		}
+	}
 	levels(t, findings(t, env, 0, data...), map[string]doctor.Level{
 		"settings": doctor.OK, "client ID": doctor.OK, "client secret": doctor.OK, "redirect URL": doctor.OK, "clock": doctor.OK,
 		"Dash Replenishment": doctor.OK, "key ring": doctor.OK,
@@ -68,6 +73,19 @@ func TestDoctorOnSandbox(t *testing.T) {
 	}
 }
 
+// A client alone is what somebody has who wants tokens: restock up is no word about that.
+func TestDoctorOnClientAlone(t *testing.T) {
+	env := []string{"RESTOCK_LWA_CLIENT_ID=amzn1.application-oa2-client.1", clientSecretVariable + "=canary-secret", "HTTPS_PROXY=http://127.0.0.1:1"} // nothing leaves this machine
+	alone := findings(t, env, exitFailed, "--data", filepath.Join(t.TempDir(), "restock.db"))
+	if f, ok := alone["restock up"]; ok {
+		t.Errorf("restock up: %+v", f)
+	}
+	half := findings(t, append(env, "RESTOCK_DRS_URL=http://127.0.0.1:1"), exitFailed, "--data", filepath.Join(t.TempDir(), "restock.db"))
+	if f := half["restock up"]; f.Level != doctor.Warn || !strings.Contains(f.Fix, "login, token and deployed stacks need neither") {
+		t.Errorf("with a DRS: %+v", f)
+	}
+}
+
 func TestDoctorOnUp(t *testing.T) {
 	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
 	u.pair(t, "ACME-VAC-1", "SN0001")
@@ -76,6 +94,11 @@ func TestDoctorOnUp(t *testing.T) {
 		"restock up": doctor.OK, "devices": doctor.OK, "key ring": doctor.OK, "client ID": doctor.OK, "client secret": doctor.OK,
 		"redirect URL": doctor.OK, "callback page": doctor.OK, "Dash Replenishment": doctor.OK,
 	})
+	held := findings(t, nil, 0, data...)
+	if ring, tokens, devices := held["key ring"].Found, held["stored tokens"].Found, held["devices"].Found; strings.Contains(ring, "No token") ||
+		!strings.Contains(tokens, "restock up holds the data file") || devices != "No refresh of the one device fails." {
+		t.Errorf("while restock up holds the data file: %q, %q, %q", ring, tokens, devices)
+	}
 	u.stop(t, os.Interrupt)
 	stopped := findings(t, nil, 0, data...)
 	if f := stopped["key ring"]; f.Level != doctor.OK || !strings.Contains(f.Found, "opens the 2 stored tokens") {

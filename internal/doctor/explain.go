@@ -50,10 +50,8 @@ func Explain(text string) []Explanation {
 	for _, e := range ownWords(text) {
 		add(e)
 	}
-	for _, s := range sentences {
-		if s.in.MatchString(text) {
-			add(Explanation{Of: s.of, Text: s.text})
-		}
+	for _, e := range ownSentences(text) {
+		add(e)
 	}
 	for _, name := range variable.FindAllString(text, -1) {
 		if want := config.Want(name); want != "" {
@@ -70,6 +68,21 @@ func Explain(text string) []Explanation {
 // "error" only where it is LWA's.
 func ours(all []Explanation) bool {
 	return slices.ContainsFunc(all, func(e Explanation) bool { return e.Of == ofRestock || e.Of == ofDRS })
+}
+
+// ownSentences explains what is known by its words: of each line what is special, or else
+// what is general.
+func ownSentences(text string) (all []Explanation) {
+	for line := range strings.Lines(text) {
+		special := false
+		for _, s := range sentences {
+			if s.in.MatchString(line) && !(s.general && special) {
+				all = append(all, Explanation{Of: s.of, Text: s.text})
+				special = special || s.of == ofDRS
+			}
+		}
+	}
+	return all
 }
 
 // ownWords explains the codes in a text, or the one that is the text.

@@ -50,6 +50,26 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// What is known exactly is not followed by what holds for most refusals.
+func TestExplainTheSpecialAlone(t *testing.T) {
+	const general = "DRS refuses the request"
+	refused := `level=WARN msg=press by=mqtt outcome=not_subscribed cause="drs: replenish: 400: Unable to place order - slot : <side-brush> is unsubscribed. (request 1)"`
+	other := `level=WARN msg="DRS refused a call" error="drs: slotStatus: 400: Bad version (request 2)"`
+	count := func(text string) (n int) {
+		for _, e := range doctor.Explain(text) {
+			if strings.HasPrefix(e.Text, general) {
+				n++
+			}
+		}
+		return n
+	}
+	for text, want := range map[string]int{refused: 0, "drs: replenish: 429": 0, "drs: replenish: 404": 0, other: 1, refused + "\n" + other: 1} {
+		if n := count(text); n != want || len(doctor.Explain(text)) == 0 {
+			t.Errorf("Explain(%s) = %+v, want %d general ones", text, doctor.Explain(text), want)
+		}
+	}
+}
+
 func TestExplainNothing(t *testing.T) {
 	for _, text := range []string{"", "all is well", "the code of the page is internal", strings.Repeat("x", doctor.MaxText) + `{"code":"taken"}`} {
 		if all := doctor.Explain(text); len(all) != 0 {

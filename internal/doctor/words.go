@@ -79,42 +79,46 @@ var statuses = map[string]string{
 }
 
 // sentences are what is known by its words, not by a code of ours.
+//
+// A general one says nothing where a line has said something special of DRS before it.
 var sentences = []struct {
-	in   *regexp.Regexp
-	of   string
-	text string
+	in      *regexp.Regexp
+	of      string
+	text    string
+	general bool
 }{
 	{
-		regexp.MustCompile(`"message"\s*:\s*"Invalid token"|InvalidTokenException|drs: access token not accepted`), ofDRS,
-		"DRS does not take the access token: it has expired, belongs to another device, or the device was deregistered. Restock renews it once and repeats the call; " +
+		in: regexp.MustCompile(`"message"\s*:\s*"Invalid token"|InvalidTokenException|drs: access token not accepted`), of: ofDRS,
+		text: "DRS does not take the access token: it has expired, belongs to another device, or the device was deregistered. Restock renews it once and repeats the call; " +
 			"if it stays, pair the device again, and check that RESTOCK_LWA_API_URL and RESTOCK_DRS_URL belong together.",
 	},
 	{
-		regexp.MustCompile(`is unsubscribed\.|drs: slot is not subscribed`), ofDRS,
-		"The customer has not subscribed to this slot, so DRS orders nothing: they subscribe on Amazon's page when pairing, or in their Amazon account.",
+		in: regexp.MustCompile(`is unsubscribed\.|drs: slot is not subscribed`), of: ofDRS,
+		text: "The customer has not subscribed to this slot, so DRS orders nothing: they subscribe on Amazon's page when pairing, or in their Amazon account.",
 	},
 	{
-		regexp.MustCompile(`drs: (replenish|slotStatus|cancelTestOrders): 404|drs: slot does not exist`), ofDRS,
-		"DRS knows no slot of this name: use one of the slots that the DRS portal defines for the device model, to the letter.",
+		in: regexp.MustCompile(`drs: (replenish|slotStatus|cancelTestOrders): 404|drs: slot does not exist`), of: ofDRS,
+		text: "DRS knows no slot of this name: use one of the slots that the DRS portal defines for the device model, to the letter.",
 	},
 	{
-		regexp.MustCompile(`drs: \w+: 429|drs: too many requests`), ofDRS,
-		"DRS has had too many calls: they are repeated later. If it stays, look for a device that reports too often.",
+		in: regexp.MustCompile(`drs: \w+: 429|drs: too many requests`), of: ofDRS,
+		text: "DRS has had too many calls: they are repeated later. If it stays, look for a device that reports too often.",
 	},
 	{
-		regexp.MustCompile(`drs: \w+: 5\d\d|drs: server fault`), ofDRS,
-		"DRS is in trouble: presses are tried on without the device. If it stays for hours, ask Amazon's support with the request ID.",
+		in: regexp.MustCompile(`drs: \w+: 5\d\d|drs: server fault`), of: ofDRS,
+		text: "DRS is in trouble: presses are tried on without the device. If it stays for hours, ask Amazon's support with the request ID.",
 	},
 	{
-		regexp.MustCompile(`drs: \w+: 4\d\d|drs: request refused`), ofDRS,
-		"DRS refuses the request and would again: check device model, slot and the API version in the sentence that it sends along.",
+		in: regexp.MustCompile(`drs: \w+: 4\d\d|drs: request refused`), of: ofDRS,
+		text:    "DRS refuses the request and would again: check device model, slot and the API version in the sentence that it sends along.",
+		general: true,
 	},
 	{
-		regexp.MustCompile(`sealed text does not open|key ring (does not hold|has no) key|is not in the key ring`), ofRestock,
-		"A stored token does not open with the key ring: an entry was removed from it, or it is the ring of another stack. Put the entry back; restock keys lists what is there.",
+		in: regexp.MustCompile(`sealed text does not open|key ring (does not hold|has no) key|is not in the key ring`), of: ofRestock,
+		text: "A stored token does not open with the key ring: an entry was removed from it, or it is the ring of another stack. Put the entry back; restock keys lists what is there.",
 	},
 	{
-		regexp.MustCompile(`RESTOCK_\w+ is not set`), ofRestock,
-		"A variable that is needed is not set: set it for the function or the command, then start it again.",
+		in: regexp.MustCompile(`RESTOCK_\w+ is not set`), of: ofRestock,
+		text: "A variable that is needed is not set: set it for the function or the command, then start it again.",
 	},
 }
