@@ -25,12 +25,13 @@ type deviceCommand struct {
 func (c *deviceCommand) Help() string {
 	return `The device starts its own pairing, draws the link as a QR code, and waits for its customer to say yes in a browser.
 Then every Enter presses its button, and results and orders are printed as they arrive. The name of a slot, followed by
-Enter, orders that slot. Ctrl-D switches the device off; it remembers its key and need not pair again.
+Enter, orders that slot. Ctrl-D, or the end of piped input, switches the device off: one that is paired once the results
+are there, one that is not at once. It remembers its key and need not pair again, and the link stays good for its time.
 
 Examples:
 
     restock device ACME-VAC-1 SN0001
-    restock device ACME-VAC-1 SN0001 --slot brush
+    restock device ACME-VAC-1 SN0001 --slot main-brush
     printf 'filter\n' | restock device ACME-VAC-1 SN0001 --json`
 }
 
@@ -43,7 +44,8 @@ type device struct {
 	slot   string // asked for, or empty
 	json   bool
 	key    *keyFile
-	lines  chan string // what was typed; closed at the end of input
+	lines  chan string   // what was typed; closed at the end of input
+	over   chan struct{} // closed at the end of input, once all lines are taken
 
 	link  *link
 	up    bool // connected, and everything sent to the thing is heard
@@ -76,7 +78,7 @@ func (c *deviceCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	d := &device{
 		terminal: t, Device: dev, api: newAPI(base), broker: broker, slot: c.Slot, json: c.JSON,
-		key: key, lines: make(chan string), open: map[string]string{},
+		key: key, lines: make(chan string), over: make(chan struct{}), open: map[string]string{},
 	}
 	go d.read(ctx)
 	err = d.live(ctx)
@@ -89,6 +91,7 @@ func (c *deviceCommand) Run(ctx context.Context, t *terminal) error {
 
 // read passes on what is typed.
 func (d *device) read(ctx context.Context) {
+	defer close(d.over)
 	defer close(d.lines)
 	in := bufio.NewScanner(d.in)
 	for in.Scan() {

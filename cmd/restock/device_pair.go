@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -72,7 +75,20 @@ func (d *device) invite(p *pendingPairing) {
 	d.printf("To pair this device, scan the code with a phone or open the link:\n")
 	d.printf("%s", d.qr(p.URL))
 	d.printf("  %s\n", d.terminal.link(p.URL))
+	if onThisMachine(p.URL) {
+		d.printf("A phone does not reach this address: open the link on this machine.\n")
+	}
 	d.progress("waiting for the customer")
+}
+
+// onThisMachine reports whether a link leads to the machine that it is opened on.
+func onThisMachine(link string) bool {
+	u, err := url.Parse(link)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return strings.EqualFold(u.Hostname(), "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
 // pollEvery is how often a waiting device asks; the API allows more.
@@ -88,10 +104,9 @@ func (d *device) poll(ctx context.Context, p *pendingPairing) (status string, er
 	}
 	for {
 		select {
-		case _, more := <-typed:
-			if !more {
-				return "", errors.New("switched off before the customer has finished; the link stays good for its time")
-			}
+		case <-d.over:
+			return "", errors.New("switched off before the customer has finished; the link stays good for its time")
+		case <-typed:
 			continue
 		case <-tick.C:
 		case <-ctx.Done():

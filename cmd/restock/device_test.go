@@ -209,13 +209,16 @@ func TestDeviceDraws(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := c.StdinPipe(); err != nil { // its end would switch the device off
+		t.Fatal(err)
+	}
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	var text strings.Builder
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		text.WriteString(lines.Text() + "\n")
-		if strings.Contains(lines.Text(), "/?pairing=") {
+		if strings.Contains(lines.Text(), "open the link on this machine") {
 			break
 		}
 	}
@@ -228,6 +231,27 @@ func TestDeviceDraws(t *testing.T) {
 	}
 	if code := c.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("Ctrl-C ended it with code %d", code)
+	}
+}
+
+// Nobody can switch it off any more: it must not wait on.
+func TestDeviceEndsWithItsInput(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	d := startDevice(t, u, t.TempDir())
+	next[pendingPairing](t, d, "pairing")
+	if code := d.ends(t); code != exitFailed || !strings.Contains(d.log.String(), "switched off before the customer has finished") {
+		t.Errorf("it ended with code %d: %s", code, d.log)
+	}
+}
+
+func TestLinksThatPhonesDoNotReach(t *testing.T) {
+	for link, want := range map[string]bool{
+		"http://localhost:8080/?pairing=1": true, "http://127.0.0.1:8080/": true, "http://[::1]:8080/": true, "http://LOCALHOST/": true,
+		"https://pair.example.com/?pairing=localhost": false, "http://192.0.2.7:8080/": false, "http://localhost.example.com/": false,
+	} {
+		if onThisMachine(link) != want {
+			t.Errorf("onThisMachine(%s) = %t, want %t", link, !want, want)
+		}
 	}
 }
 

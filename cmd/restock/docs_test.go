@@ -29,7 +29,7 @@ func TestDocumentedCommands(t *testing.T) {
 			}
 		}
 	}
-	for _, command := range []string{"redrive", "keys", "devices", "provision"} {
+	for _, command := range []string{"redrive", "keys", "devices", "provision", "device", "sandbox"} {
 		help := restock(t, nil, command, "--help").out
 		for line := range strings.Lines(help) {
 			if strings.HasPrefix(line, "    restock ") { // an example
