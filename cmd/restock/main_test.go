@@ -373,7 +373,7 @@ func TestAsksRunning(t *testing.T) {
 		t.Errorf("press: %+v", r)
 	}
 	if r := restock(t, nil, append([]string{"status"}, data...)...); r.code != 0 || !strings.Contains(r.out, u.Addresses.HTTP) ||
-		!strings.Contains(r.out, "1  presses, by mqtt, outcome ordered\n") {
+		!strings.Contains(r.out, "1  presses (by mqtt, outcome ordered)\n") || !strings.Contains(r.out, "1  sign-ins of customers (outcome paired)\n") {
 		t.Errorf("status: %+v", r)
 	}
 	elsewhere := []string{"--data", filepath.Join(t.TempDir(), "none.db")}

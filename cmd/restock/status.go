@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/restock-dev/restock/internal/local"
@@ -37,8 +38,12 @@ func (c *statusCommand) Run(ctx context.Context, t *terminal) error {
 	for _, d := range s.Dead {
 		line("", fmt.Sprintf("%s of %s, %d attempts: %s", d.Kind, clock(d.Stored), d.Attempts, d.Error))
 	}
-	for _, m := range s.Counts {
-		line("count", fmt.Sprintf("%8v  %s", m.Value, countName(m)))
+	for i, m := range s.Counts {
+		name := ""
+		if i == 0 {
+			name = "since start"
+		}
+		line(name, fmt.Sprintf("%8v  %s", m.Value, countName(m)))
 	}
 	return nil
 }
@@ -59,19 +64,28 @@ var counts = map[string]string{
 	"RefreshFailed":    "refreshes that failed",
 	"RefreshLeft":      "refreshes left for the next sweep",
 	"RefreshRefreshed": "refreshes",
+	"RefreshShards":    "parts of sweeps",
 	"Report":           "reports of slots and devices",
-	"SecretsTrouble":   "presses held up by our own secrets",
+	"RetryAgeSeconds":  "seconds that the last press tried again has waited",
+	"SecretsTrouble":   "requests held up by our own secrets",
+	"SignIn":           "sign-ins of customers",
 	"SweepFailed":      "sweeps with a failure",
+
+	"RefreshOldestDueSeconds": "seconds that the oldest refresh is overdue",
 }
 
-// countName says in words what a sample counts: "presses, by mqtt, outcome ordered".
+// countName says in words what a sample counts: "presses (outcome ordered, via mqtt)".
 func countName(m metrics.Sample) string {
 	name := counts[m.Name]
 	if name == "" {
 		name = m.Name
 	}
+	var which []string
 	for _, k := range slices.Sorted(maps.Keys(m.Dimensions)) {
-		name += ", " + k + " " + m.Dimensions[k]
+		which = append(which, k+" "+m.Dimensions[k])
+	}
+	if len(which) > 0 {
+		name += " (" + strings.Join(which, ", ") + ")"
 	}
 	return name
 }

@@ -42,7 +42,7 @@ func (c *upCommand) Help() string {
 	return `Runs all of Restock in this process: pages and API, a broker for devices, the schedule that keeps tokens fresh, and
 the sandbox in place of Amazon. What it knows is kept in one file, and is there again after a crash.
 
-Each flag has a variable, which the flag comes before.
+Each flag has a variable; a flag wins over its variable.
 
 Examples:
 
