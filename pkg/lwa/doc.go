@@ -25,7 +25,7 @@
 //	the application itself                  ClientCredentials                     yes
 //
 // Mostly they are not called one by one: a [TokenSource] keeps a token fresh for all of
-// a program, and a [Transport] adds it to the requests of an [net/http.Client].
+// a program, and a [Transport] adds it to the requests of a [net/http.Client].
 //
 // # Signing a customer in
 //

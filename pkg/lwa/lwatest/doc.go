@@ -9,13 +9,16 @@
 //
 //	srv := lwatest.NewServer(t)
 //	client := srv.Client()
-//	page, _ := client.AuthCodeURL(lwa.AuthRequest{State: "s", Scopes: []string{"profile"}})
-//	back, _ := srv.Visit(page, lwatest.Visitor{})
-//	token, err := client.Exchange(ctx, back.Query().Get("code"), lwa.Secret{})
+//	page, err := client.AuthCodeURL(lwa.AuthRequest{State: "s", Scopes: []string{"profile"}})
+//	back, err := srv.Visit(page, lwatest.Visitor{})
+//	token, err := client.Exchange(t.Context(), back.Query().Get("code"), lwa.Secret{})
+//
+// with each err checked, as the example of the package does.
 //
 // Any other client works as well: give it [Server.URL] in place of
 // https://api.amazon.com, and that with /ap/oa in place of
-// https://www.amazon.com/ap/oa.
+// https://www.amazon.com/ap/oa. For software that is not written in Go, the command
+// restock sandbox runs the same server, with the Dash Replenishment Service beside it.
 //
 // A Server is an [http.Handler] too: [New] makes one that doesn't listen, to be put
 // behind any other server, or to be called in memory through [Server.Transport], which

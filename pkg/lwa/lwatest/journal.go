@@ -94,7 +94,7 @@ func (s *Server) Journal() []Entry {
 }
 
 // Calls counts the requests to a route since the server was made, faults included;
-// of the token route those with one grant type, or with "" those with every.
+// of the token route those with one grant type, with "" all of them.
 func (s *Server) Calls(route Route, grantType string) int {
 	j := &s.journal
 	j.mu.Lock()

@@ -16,8 +16,8 @@ type TB interface {
 	Fatalf(format string, args ...any)
 }
 
-// NewServer starts a server on loopback that ends with the test. Options can be given,
-// once.
+// NewServer starts a server on loopback that ends with the test. Options can be left out;
+// two of them fail the test.
 func NewServer(tb TB, o ...Options) *Server {
 	tb.Helper()
 	if len(o) > 1 {
