@@ -125,6 +125,8 @@
 // No secret, code, verifier or token gets into an error, a URL or a log: they are
 // kept as [Secret], which nothing prints.
 //
-// Package lwatest, beside this one, is a server that answers as Amazon does; package
-// lwaoauth2 takes tokens to golang.org/x/oauth2 and back.
+// Package lwatest, beside this one, is a server that answers as Amazon does; the command
+// restock sandbox runs it for software that is not written in Go. Package lwaoauth2 takes
+// tokens to golang.org/x/oauth2 and back. Package flight is what a [TokenSource] shares its
+// calls by.
 package lwa

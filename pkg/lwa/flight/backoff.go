@@ -6,7 +6,7 @@ import (
 )
 
 // Backoff is how long to wait after a failure: a random time up to a limit that starts with
-// First and doubles up to Max, and at least a second.
+// First and doubles up to Max, and at least a second. The zero Backoff waits a second.
 type Backoff struct {
 	First, Max time.Duration
 	Rand       func() float64 // in [0, 1); nil: math/rand/v2

@@ -21,11 +21,13 @@ type Group[T any] struct {
 }
 
 // Do makes the call, or waits for the one with the same key that is under way, and returns
-// its result. The call's context has the values of the first caller's, but not its
-// end: it ends after limit.
+// its result: landed is true then, and err is the call's own error. Of those who share a
+// call the first one's call and limit are used. The call's context has the values of the
+// first caller's ctx, but not its end: it ends after limit, and with a limit of 0 or less
+// has ended when the call begins.
 //
 // When ctx ends first, landed is false and err its cause; the call goes on for the
-// others.
+// others. A panic in call ends the program: it runs in a goroutine of its own.
 func (g *Group[T]) Do(ctx context.Context, key string, limit time.Duration, call func(context.Context) (T, error)) (v T, landed bool, err error) {
 	done := g.busy.begin()
 	arrival := g.calls.DoChan(key, func() (any, error) {

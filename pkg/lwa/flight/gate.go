@@ -12,8 +12,8 @@ type Verdict int
 // The verdicts.
 const (
 	Silent Verdict = iota // there was no call, or it says nothing
-	Works
-	Fails
+	Works                 // it opens the gate, and failures are counted anew
+	Fails                 // it counts towards shutting the gate, or shuts it for longer
 )
 
 // Gate notices trouble once for everybody in the process: after some failures in a row it
@@ -45,7 +45,8 @@ type Ticket struct {
 }
 
 // Enter returns a ticket, or how long the gate stays shut, at least a second. While
-// somebody tries for all it waits, until ctx ends: then err is the cause.
+// somebody tries for all it waits, until ctx ends: then err is the cause. The ticket is nil
+// when wait is more than 0 and when err is not nil.
 func (g *Gate) Enter(ctx context.Context) (t *Ticket, wait time.Duration, err error) {
 	for {
 		t, wait, probe := g.look()
@@ -95,7 +96,7 @@ func (g *Gate) look() (*Ticket, time.Duration, <-chan struct{}) {
 }
 
 // Leave tells how the call went: the gate is shut for retryAfter at least. It counts the
-// first time only.
+// first time only. After Silent from the one who tries for all the next to enter tries.
 func (t *Ticket) Leave(ctx context.Context, v Verdict, retryAfter time.Duration) {
 	g := t.g
 	g.mu.Lock()
