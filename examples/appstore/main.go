@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,8 +17,10 @@ func main() {
 	c := &lwa.Client{
 		ClientID:     os.Getenv("LWA_CLIENT_ID"),
 		ClientSecret: lwa.NewSecret(os.Getenv("LWA_CLIENT_SECRET")),
+		Endpoint:     lwa.Endpoint{APIURL: os.Getenv("LWA_API_URL")}, // empty: Amazon's
 	}
-	if err := list(context.Background(), c, "https://developer.amazon.com/api/appstore/v1/applications", os.Stdout); err != nil {
+	base := cmp.Or(os.Getenv("APPSTORE_API_URL"), "https://developer.amazon.com")
+	if err := list(context.Background(), c, base+"/api/appstore/v1/applications", os.Stdout); err != nil {
 		log.Fatal(err, "\n", lwa.Explain(err))
 	}
 }

@@ -12,7 +12,10 @@ import (
 )
 
 func main() {
-	c := &lwa.Client{ClientID: os.Getenv("LWA_CLIENT_ID")} // no secret: a device could not keep it
+	c := &lwa.Client{
+		ClientID: os.Getenv("LWA_CLIENT_ID"),                     // no secret: a device could not keep it
+		Endpoint: lwa.Endpoint{APIURL: os.Getenv("LWA_API_URL")}, // empty: Amazon's
+	}
 	if err := signIn(context.Background(), c, os.Stdout); err != nil {
 		log.Fatal(err, "\n", lwa.Explain(err))
 	}
