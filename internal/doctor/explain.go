@@ -76,10 +76,11 @@ func ownSentences(text string) (all []Explanation) {
 	for line := range strings.Lines(text) {
 		special := false
 		for _, s := range sentences {
-			if s.in.MatchString(line) && !(s.general && special) {
-				all = append(all, Explanation{Of: s.of, Text: s.text})
-				special = special || s.of == ofDRS
+			if s.general && special || !s.in.MatchString(line) {
+				continue
 			}
+			all = append(all, Explanation{Of: s.of, Text: s.text})
+			special = special || s.of == ofDRS
 		}
 	}
 	return all
