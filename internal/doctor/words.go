@@ -67,7 +67,7 @@ var outcomes = map[string]string{
 // reasons are those of a registration that is no longer active.
 var reasons = map[string]string{
 	store.ReasonConsentWithdrawn: "Login with Amazon refused the refresh token: the customer withdrew consent, or the token belongs to another client ID. Pair the device again; if it is many devices at once, check the client ID.",
-	store.ReasonNoRefreshToken:   "Amazon gave a grant for an hour only, as it may where neither client secret nor verifier came with the exchange: pair again, with one of them.",
+	store.ReasonNoRefreshToken:   "Amazon gave a grant for an hour only, as it may where no client secret came with the exchange: pair again, best through Restock's own page, which sends one.",
 	store.ReasonByOperator:       "An operator freed the device for another customer: pair it anew.",
 	store.ReasonByAmazon:         "The device was deregistered at Amazon, in the customer's account or the DRS portal: pair it again.",
 }
