@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -81,17 +83,25 @@ func TestDevicesFreeStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	keepSealed(t, s, ring)
+	var mu sync.Mutex // the command is another process: what it asks for happens at any time
 	var told []string
 	answer := http.StatusOK
 	broker := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body) // what is missing of it is missed below
+		mu.Lock()
+		defer mu.Unlock()
 		told = append(told, r.URL.Path+" "+string(body))
 		w.WriteHeader(answer)
 	}))
 	defer broker.Close()
+	heard := func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(told)
+	}
 	environ = append(environ, "AWS_ENDPOINT_URL_IOT_DATA_PLANE="+broker.URL)
 	r := restock(t, environ, onStack("devices", "free", "ACME-VAC-1::SN0001", "--yes")...)
-	if len(told) != 1 || !strings.HasPrefix(told[0], "/topics/dash/v1/down/ACME-VAC-1::SN0001/registration ") || !strings.Contains(told[0], `"status":"deregistered"`) {
+	if told := heard(); len(told) != 1 || !strings.HasPrefix(told[0], "/topics/dash/v1/down/ACME-VAC-1::SN0001/registration ") || !strings.Contains(told[0], `"status":"deregistered"`) {
 		t.Errorf("the device was told %q", told)
 	}
 	if r.err != "" || r.code != 0 || !strings.Contains(r.out, "is free; it was active") || !strings.Contains(r.out, "Amazon was not told") {
@@ -104,7 +114,7 @@ func TestDevicesFreeStack(t *testing.T) {
 	if r := restock(t, environ, onStack("devices", "free", "ACME-VAC-1::SN0002", "--yes")...); r.code != 0 || !strings.Contains(r.out, "never been paired") {
 		t.Errorf("devices free of none: %+v", r)
 	}
-	if len(told) != 1 {
+	if told := heard(); len(told) != 1 {
 		t.Errorf("a device that was free before was told %q", told[1:])
 	}
 
@@ -113,9 +123,11 @@ func TestDevicesFreeStack(t *testing.T) {
 	if err := s.Put(t.Context(), left); err != nil {
 		t.Fatal(err)
 	}
+	mu.Lock()
 	answer = http.StatusForbidden
+	mu.Unlock()
 	r = restock(t, environ, onStack("devices", "free", "ACME-VAC-1::SN0001", "--yes")...)
-	if r.code != 0 || !strings.Contains(r.out, "is free; it was active") || !strings.Contains(r.err, "warning") || len(told) != 2 {
-		t.Errorf("devices free without a broker: %+v, %q", r, told)
+	if r.code != 0 || !strings.Contains(r.out, "is free; it was active") || !strings.Contains(r.err, "warning") || len(heard()) != 2 {
+		t.Errorf("devices free without a broker: %+v, %q", r, heard())
 	}
 }

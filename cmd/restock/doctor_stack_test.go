@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -53,6 +54,7 @@ func withFunctions(t *testing.T, environ []string, variables map[string]string) 
 		r.Header.Del("Content-Length")
 		return nil
 	}
+	variables = maps.Clone(variables) // the caller changes them for the next ones
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/2015-03-31/functions/") {
 			w.Header().Set("Content-Type", "application/json")
@@ -147,8 +149,10 @@ func TestDoctorOnStack(t *testing.T) {
 		t.Errorf("with half of the credentials: %+v", f)
 	}
 	variables["RESTOCK_TABLE"], variables["RESTOCK_LWA_SECRET"] = "no-such-table", "no-such-secret"
+	env = withFunctions(t, environ, variables)
 	levels(t, findings(t, env, exitFailed, onIt...), map[string]doctor.Level{"table": doctor.Fail, "secret of the LWA credentials": doctor.Fail})
 	variables["RESTOCK_SHARDS"] = "many"
+	env = withFunctions(t, environ, variables)
 	if f := findings(t, env, exitFailed, onIt...)["settings"]; f.Setting != "RESTOCK_SHARDS" {
 		t.Errorf("with a malformed variable: %+v", f)
 	}
