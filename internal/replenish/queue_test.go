@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,11 +113,14 @@ func TestQueueMalformed(t *testing.T) {
 
 // hidden is for how long which message was hidden.
 type hidden struct {
+	mu   sync.Mutex
 	gaps map[string]time.Duration
 	err  error
 }
 
 func (h *hidden) Delay(_ context.Context, receipt string, gap time.Duration) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.gaps[receipt] = gap
 	return h.err
 }
