@@ -4,8 +4,9 @@
 package backoff
 
 import (
-	"math/rand/v2"
 	"time"
+
+	"github.com/restock-dev/restock/pkg/lwa/flight"
 )
 
 const (
@@ -22,9 +23,6 @@ const (
 // [Longest], and of that half to all, so that messages which failed together do not come
 // back together. n below 1 counts as 1.
 func Gap(n int) time.Duration {
-	d := Longest
-	if n = max(n, 1); n < 12 { // what lies in a queue may say anything
-		d = min(d, First<<(n-1))
-	}
-	return d/2 + rand.N(d/2) //nolint:gosec // G404: jitter is no secret
+	half := flight.Grown(First, Longest, n) / 2
+	return half + flight.Jitter(nil, half)
 }
