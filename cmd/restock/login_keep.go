@@ -55,7 +55,7 @@ func (l *login) customer(ctx context.Context, f *grants.File, g grants.Grant, to
 	case errors.As(err, new(*lwa.AudienceError)):
 		return "", errors.Join(err, f.Remove(ctx, g))
 	case err != nil:
-		return "", nil //nolint:nilerr // as above
+		return "", nil //nolint:nilerr // the grant is as good without a name
 	}
 	return info.UserID, f.SetCustomer(ctx, g, info.UserID)
 }

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/message"
@@ -33,16 +33,15 @@ const maxParallel = 10
 // back the whole batch.
 func (h *Handler) Queue(ctx context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
 	failed := make([]bool, len(e.Records))
-	slots := make(chan struct{}, maxParallel)
-	var all sync.WaitGroup
+	var all errgroup.Group
+	all.SetLimit(maxParallel)
 	for i := range e.Records {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
+		all.Go(func() error {
 			failed[i] = h.queued(ctx, &e.Records[i]) != nil
+			return nil
 		})
 	}
-	all.Wait()
+	_ = all.Wait() // what failed is in failed
 	var response events.SQSEventResponse
 	for i, again := range failed {
 		if again {
