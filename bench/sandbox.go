@@ -31,39 +31,56 @@ type tokenServer struct {
 }
 
 // sandboxTokens measures how many token answers `restock sandbox` gives in a second,
-// and what CPU time each costs it, beside npm's oauth2-mock-server. That one is left out
-// where `make interop` has not fetched it.
+// and what CPU time each costs it: beside npm's oauth2-mock-server, which is left out
+// where `make interop` has not fetched it, and beside what net/http alone can do.
 func sandboxTokens(ctx context.Context, b *built, rounds int) ([]row, error) {
-	if _, err := os.Stat(mockDir + "/node_modules/" + mockServer); err != nil {
-		fmt.Fprintln(os.Stderr, "bench: make interop has not fetched oauth2-mock-server: no line for the sandbox's tokens")
-		return nil, nil
-	}
 	ours, err := startSandbox(ctx, b)
 	if err != nil {
 		return nil, fmt.Errorf("restock sandbox: %w", err)
 	}
 	defer ours.stop()
-	peer, err := startMock(ctx)
+	bare, err := startBare(ctx, b, ours.form)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", mockServer, err)
+		return nil, fmt.Errorf("bare net/http server: %w", err)
 	}
-	defer peer.stop()
-	rate := row{what: "`restock sandbox`: token answers", unit: "1000/s", peerName: mockServer}
-	cost := row{what: "`restock sandbox`: CPU time of a token answer", unit: "ms", peerName: mockServer}
-	for _, warm := range []*tokenServer{ours, peer} {
-		if _, err := load(ctx, warm.token, warm.form, loadTime/4); err != nil {
+	defer bare.stop()
+	peers := []namedServer{{"bare net/http server", bare}}
+	if _, err := os.Stat(mockDir + "/node_modules/" + mockServer); err == nil {
+		mock, err := startMock(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", mockServer, err)
+		}
+		defer mock.stop()
+		peers = append(peers, namedServer{mockServer, mock})
+	} else {
+		fmt.Fprintln(os.Stderr, "bench: make interop has not fetched oauth2-mock-server: no line beside it")
+	}
+	return beside(ctx, ours, peers, rounds)
+}
+
+// beside measures a server and its peers in turn.
+func beside(ctx context.Context, ours *tokenServer, peers []namedServer, rounds int) ([]row, error) {
+	servers := append([]namedServer{{"", ours}}, peers...)
+	rates, costs := make([]sample, len(servers)), make([]sample, len(servers))
+	for _, s := range servers {
+		if _, err := load(ctx, s.token, s.form, loadTime); err != nil { // to warm it up
 			return nil, err
 		}
 	}
 	for range rounds {
-		if err := ours.measure(ctx, &rate.ours, &cost.ours); err != nil {
-			return nil, err
-		}
-		if err := peer.measure(ctx, &rate.peer, &cost.peer); err != nil {
-			return nil, err
+		for i, s := range servers {
+			if err := s.measure(ctx, &rates[i], &costs[i]); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return []row{rate, cost}, nil
+	var rows []row
+	for i, p := range peers {
+		rows = append(rows,
+			row{what: "`restock sandbox`: token answers", unit: "1000/s", ours: rates[0], peer: rates[i+1], peerName: p.name},
+			row{what: "`restock sandbox`: CPU time of a token answer", unit: "ms", ours: costs[0], peer: costs[i+1], peerName: p.name})
+	}
+	return rows, nil
 }
 
 func (s *tokenServer) measure(ctx context.Context, rate, cost *sample) error {
@@ -84,6 +101,11 @@ func (s *tokenServer) measure(ctx context.Context, rate, cost *sample) error {
 	*rate = append(*rate, float64(n)/took.Seconds()/1000)
 	*cost = append(*cost, float64(after-before)/float64(time.Millisecond)/float64(n))
 	return nil
+}
+
+type namedServer struct {
+	name string
+	*tokenServer
 }
 
 // cpuTime is what a process has used, in user and in system mode.
@@ -121,6 +143,28 @@ func startSandbox(ctx context.Context, b *built) (*tokenServer, error) {
 		return nil, err
 	}
 	return s, s.ask(says.TokenURL, says.ClientID, says.ClientSecret)
+}
+
+// startBare starts the smallest server there is; it is asked for what the sandbox is.
+func startBare(ctx context.Context, b *built, form url.Values) (*tokenServer, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	s := &tokenServer{cmd: exec.CommandContext(ctx, b.server, addr), form: form, token: &url.URL{Scheme: "http", Host: addr, Path: "/auth/o2/token"}}
+	s.cmd.Stderr = os.Stderr
+	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	var ready, memory sample
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if err := answer(ctx, s.cmd.Process.Pid, time.Now(), addr, &ready, &memory); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
 }
 
 func startMock(ctx context.Context) (*tokenServer, error) {

@@ -76,5 +76,7 @@ func (c *client) readOwnScopes(text string) ([]string, bool) {
 // ownKey tells what a client was granted for itself apart: a client that asks for the
 // same scopes again gets another token of the same grant.
 func (g *grant) ownKey() string {
-	return g.ClientID + " " + strings.Join(slices.Sorted(slices.Values(g.Scopes)), " ")
+	scopes := slices.Clone(g.Scopes)
+	slices.Sort(scopes)
+	return g.ClientID + " " + strings.Join(scopes, " ")
 }

@@ -92,7 +92,7 @@ const (
 type request struct {
 	id       string
 	now      time.Time
-	sw       Switches // as they were when it came
+	sw       *Switches // as they were when it came; never written to
 	route    Route    // "" for an unknown path
 	method   string   // "(unknown)" for one that HTTP doesn't know
 	path     string   // "(unknown)" with an unknown route
@@ -109,7 +109,7 @@ type request struct {
 
 func (s *Server) read(r *http.Request) *request {
 	q := &request{
-		id: newRequestID(), now: s.clock.Now(), sw: s.Switches(),
+		id: newRequestID(), now: s.clock.Now(), sw: s.switches(),
 		method: r.Method, query: r.URL.RawQuery, header: r.Header, origin: originOf(r),
 	}
 	q.route, q.path = routeOf(r.URL.Path)
@@ -232,13 +232,21 @@ var paramNames = []string{
 	"response_type", "scope", "scope_data", sdkOrigin, "state", "user_code",
 }
 
-func (q *request) names() []string {
+// knownNames returns those of paramNames that were sent, sorted.
+func knownNames(params url.Values) []string {
 	var names []string
-	for _, n := range paramNames {
-		if q.params.Has(n) {
-			names = append(names, n)
+	for name := range params {
+		if _, known := slices.BinarySearch(paramNames, name); known {
+			names = append(names, name)
 		}
 	}
+	slices.Sort(names)
+	return names
+}
+
+// names are what the journal says was sent.
+func (q *request) names() []string {
+	names := knownNames(q.params)
 	if q.basic {
 		names = append(names, "(basic)")
 	}
@@ -250,7 +258,7 @@ func (q *request) repeated(params url.Values) *refusal {
 	if q.sw.RepeatedParams {
 		return nil
 	}
-	for _, name := range paramNames {
+	for _, name := range knownNames(params) {
 		if len(params[name]) > 1 {
 			bad := invalidParam(name)
 			return &bad

@@ -45,10 +45,12 @@ func (st *state) restore(r Record) error {
 	case keyClock:
 		return decode(r.Value, &st.offset)
 	case keySwitches:
-		if err := decode(r.Value, &st.switches); err != nil {
+		sw := *st.switches
+		if err := decode(r.Value, &sw); err != nil {
 			return err
 		}
-		return st.switches.Validate()
+		st.switches = &sw
+		return sw.Validate()
 	case keyClient:
 		return restore(r, id, func(c *client) string { return c.ID }, func(c *client) {
 			if old := st.clients[id]; old != nil && slices.Equal(old.Secrets, c.Secrets) {

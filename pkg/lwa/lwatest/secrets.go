@@ -65,14 +65,8 @@ func newCode() string { return "AN" + rand.Text() }
 func newClientSecret() string { return "amzn1.oa2-cs.v1." + hex.EncodeToString(random(32)) }
 
 func newRequestID() string {
-	b, id := random(16), make([]byte, 0, 36)
-	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
-		if i > 0 {
-			id = append(id, '-')
-		}
-		id = hex.AppendEncode(id, part)
-	}
-	return string(id)
+	id := hex.EncodeToString(random(16))
+	return id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:]
 }
 
 func newGrantID() string { return rand.Text() }

@@ -94,7 +94,8 @@ func (st *state) start(o Options) error {
 		if err := st.check(*o.Switches); err != nil {
 			return err
 		}
-		st.switches = *o.Switches
+		sw := *o.Switches
+		st.switches = &sw
 	}
 	st.offset = o.Clock.Offset()
 	return nil

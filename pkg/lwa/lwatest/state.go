@@ -40,7 +40,7 @@ const (
 // state is everything that outlives a request; guarded by Server.mu. Clients, grants
 // and access tokens are replaced when they change and never written to.
 type state struct {
-	switches  Switches
+	switches  *Switches // replaced when they change, never written to
 	clients   map[string]*client
 	customers []Customer
 	grants    map[string]*grant
@@ -58,8 +58,9 @@ type state struct {
 }
 
 func newState() *state {
+	sw := DefaultSwitches()
 	return &state{
-		switches: DefaultSwitches(),
+		switches: &sw,
 		clients:  map[string]*client{},
 		grants:   map[string]*grant{},
 		codes:    map[digest]string{},

@@ -250,7 +250,7 @@ func between(field string, n, least, most int) error {
 }
 
 // status is that of a refusal, where it can be set.
-func (s Switches) status(r refusal) int {
+func (s *Switches) status(r refusal) int {
 	switch {
 	case r.code == "unsupported_grant_type":
 		return s.UnsupportedGrantTypeStatus
@@ -265,7 +265,9 @@ func (s Switches) status(r refusal) int {
 }
 
 // Switches returns the switches as they are.
-func (s *Server) Switches() Switches {
+func (s *Server) Switches() Switches { return *s.switches() }
+
+func (s *Server) switches() *Switches {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.st.switches
@@ -280,7 +282,7 @@ func (s *Server) SetSwitches(sw Switches) error {
 	if err := s.st.check(sw); err != nil {
 		return err
 	}
-	return s.commit(change{key: keySwitches, value: sw, apply: func() { s.st.switches = sw }})
+	return s.commit(change{key: keySwitches, value: sw, apply: func() { s.st.switches = &sw }})
 }
 
 func (st *state) check(sw Switches) error {

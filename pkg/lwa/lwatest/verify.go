@@ -109,7 +109,7 @@ func (s *Server) decidePair(q *request, user digest, v Visitor) (*Grant, *refusa
 // Errors: no device waits with that code.
 func (s *Server) EnterCode(userCode string, v Visitor) error {
 	q := &request{
-		id: newRequestID(), now: s.clock.Now(), sw: s.Switches(), route: RouteVerify,
+		id: newRequestID(), now: s.clock.Now(), sw: s.switches(), route: RouteVerify,
 		method: http.MethodPost, path: verifyPath,
 	}
 	p := s.answered(q, userDigest(userCode), v)

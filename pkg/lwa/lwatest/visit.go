@@ -29,7 +29,7 @@ func (s *Server) Visit(authorizeURL string, v Visitor) (*url.URL, error) {
 		return nil, errors.New("lwatest: that is no authorize page")
 	}
 	q := &request{
-		id: newRequestID(), now: s.clock.Now(), sw: s.Switches(), route: RouteAuthorize,
+		id: newRequestID(), now: s.clock.Now(), sw: s.switches(), route: RouteAuthorize,
 		method: http.MethodGet, path: "/ap/oa", query: u.RawQuery, params: u.Query(),
 	}
 	var p reply
