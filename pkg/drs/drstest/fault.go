@@ -3,12 +3,10 @@ package drstest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"slices"
-	"strings"
-	"sync"
 	"time"
+
+	"github.com/restock-dev/restock/pkg/internal/standin"
 )
 
 // Kind is what goes wrong.
@@ -35,13 +33,6 @@ func kinds() []Kind {
 	}
 }
 
-// Limits on faults.
-const (
-	maxFaults = 1_000
-	maxTimes  = 1_000_000
-	maxDelay  = 10 * time.Minute
-)
-
 // Fault is trouble to come. Its JSON form is what a control API takes.
 type Fault struct {
 	// Route is where it happens. Required.
@@ -58,96 +49,30 @@ type Fault struct {
 
 // Validate says which field, by its JSON name, holds what it can't.
 func (f Fault) Validate() error {
-	if err := errors.Join(oneOf("route", f.Route, Routes()...), oneOf("kind", f.Kind, kinds()...)); err != nil {
+	if err := errors.Join(standin.OneOf("route", f.Route, Routes()...), standin.OneOf("kind", f.Kind, kinds()...)); err != nil {
 		return err
 	}
-	switch {
-	case f.Times < 0 || f.Times > maxTimes:
-		return fmt.Errorf("times must be 0 to %d", maxTimes)
-	case f.Delay < 0 || time.Duration(f.Delay) > maxDelay:
-		return fmt.Errorf("delay must be 0s to %s", maxDelay)
-	case f.Kind == Slow && f.Delay == 0:
-		return errors.New("delay must be given for slow")
-	case f.RetryAfter != "" && f.Kind != Throttled && f.Kind != Unavailable:
-		return errors.New("retry_after goes with throttled and unavailable only")
-	case len(f.RetryAfter) > 64 || strings.ContainsFunc(f.RetryAfter, func(r rune) bool { return r < ' ' || r > '~' }):
-		return errors.New("retry_after must be at most 64 printable ASCII characters")
-	}
-	return nil
-}
-
-func oneOf[T ~string](field string, value T, allowed ...T) error {
-	if slices.Contains(allowed, value) {
-		return nil
-	}
-	names := make([]string, len(allowed))
-	for i, a := range allowed {
-		names[i] = string(a)
-	}
-	return fmt.Errorf("%s must be one of %s", field, strings.Join(names, ", "))
-}
-
-// faults is what was scripted and hasn't happened yet.
-type faults struct {
-	mu   sync.Mutex
-	list []Fault
+	return standin.CheckFault(f.Kind, f.Times, time.Duration(f.Delay), f.RetryAfter)
 }
 
 // Script queues faults. Each request takes the first one for its route.
 //
 // Errors: those of [Fault.Validate], or over 1000 faults are queued. Then none is added.
-func (s *Server) Script(fs ...Fault) error {
-	add := slices.Clone(fs)
-	for i := range add {
-		if err := add[i].Validate(); err != nil {
-			return err
-		}
-		add[i].Times = max(add[i].Times, 1)
-	}
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	if len(s.faults.list)+len(add) > maxFaults {
-		return fmt.Errorf("at most %d faults can wait", maxFaults)
-	}
-	s.faults.list = append(s.faults.list, add...)
-	return nil
-}
+func (s *Server) Script(fs ...Fault) error { return s.faults.Script(fs) }
 
 // Faults lists the faults that are still to come, with Times counted down.
-func (s *Server) Faults() []Fault {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	return slices.Clone(s.faults.list)
-}
+func (s *Server) Faults() []Fault { return s.faults.List() }
 
 // ClearFaults drops the faults that are still to come.
-func (s *Server) ClearFaults() {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.list = nil
-}
+func (s *Server) ClearFaults() { s.faults.Clear() }
 
-// take returns the next fault of a route, the zero Fault when all is well.
-func (fs *faults) take(route Route) Fault {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	for i := range fs.list {
-		f := fs.list[i]
-		if f.Route != route {
-			continue
-		}
-		if fs.list[i].Times--; fs.list[i].Times == 0 {
-			fs.list = slices.Delete(fs.list, i, i+1)
-		}
-		return f
-	}
-	return Fault{}
-}
+// timesOf is where a fault keeps how often it happens.
+func timesOf(f *Fault) *int { return &f.Times }
 
 // troubled answers q as far as the fault lets it; false: there is no answer at all.
 func (s *Server) troubled(ctx context.Context, q *request, f Fault) (reply, bool) {
 	p := reply{outcome: "no answer"}
-	gone := !wait(ctx, time.Duration(f.Delay))
+	gone := !standin.Wait(ctx, time.Duration(f.Delay))
 	switch {
 	case gone, f.Kind == DropBefore, f.Kind == Hang:
 		s.note(q, p, f)
@@ -175,19 +100,4 @@ func (s *Server) troubled(ctx context.Context, q *request, f Fault) (reply, bool
 
 func page(status int, text string) reply {
 	return reply{status: status, html: true, body: []byte("<!DOCTYPE html><p>" + text + "</p>\n"), outcome: "page of HTML"}
-}
-
-// wait returns false when the client went away meanwhile.
-func wait(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -1,14 +1,9 @@
 package drstest
 
 import (
-	"slices"
 	"strings"
-	"sync"
 	"time"
 )
-
-// maxJournal is how many requests the journal remembers.
-const maxJournal = 1_000
 
 // Entry is a request that was answered, or wasn't. It holds no token.
 type Entry struct {
@@ -26,13 +21,6 @@ type Entry struct {
 	Fault   Kind   `json:"fault,omitempty"`
 }
 
-type journal struct {
-	mu      sync.Mutex
-	entries []Entry // a ring once it is full
-	seq     int64
-	calls   map[Route]int
-}
-
 // note writes a request down.
 func (s *Server) note(q *request, p reply, f Fault) {
 	e := Entry{
@@ -45,7 +33,10 @@ func (s *Server) note(q *request, p reply, f Fault) {
 	if f.Kind == DropAfter {
 		e.Status = 0
 	}
-	s.journal.add(e)
+	s.journal.Add(e.Route, func(seq int64) Entry {
+		e.Seq = seq
+		return e
+	})
 }
 
 // harmless returns a parameter that may be kept: a client might put a token there.
@@ -60,37 +51,10 @@ func cut(s string, limit int) string {
 	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
 }
 
-func (j *journal) add(e Entry) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.seq++
-	e.Seq = j.seq
-	if len(j.entries) < maxJournal {
-		j.entries = append(j.entries, e)
-	} else {
-		j.entries[(j.seq-1)%maxJournal] = e
-	}
-	if j.calls == nil {
-		j.calls = map[Route]int{}
-	}
-	j.calls[e.Route]++
-}
-
 // Journal lists the last 1000 requests, the oldest first.
-func (s *Server) Journal() []Entry {
-	j := &s.journal
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	start := 0
-	if len(j.entries) == maxJournal {
-		start = int(j.seq % maxJournal)
-	}
-	return slices.Concat(j.entries[start:], j.entries[:start])
-}
+func (s *Server) Journal() []Entry { return s.journal.Entries() }
 
 // Calls counts the requests to a route since the server was made, faults included.
 func (s *Server) Calls(route Route) int {
-	s.journal.mu.Lock()
-	defer s.journal.mu.Unlock()
-	return s.journal.calls[route]
+	return s.journal.Count(func(called Route) bool { return called == route })
 }

@@ -1,12 +1,10 @@
 package drstest
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"time"
+
+	"github.com/restock-dev/restock/pkg/internal/standin"
 )
 
 // TB is what of a [testing.TB] NewServer needs.
@@ -30,28 +28,20 @@ func NewServer(tb TB, o Options) *Server {
 	return s
 }
 
-// listening is the part of a Server that listens.
-type listening struct{ http *http.Server }
-
 // Start listens at an address such as 127.0.0.1:0, a free port, and sets s.URL. It is
 // called at most once.
 func (s *Server) Start(address string) error {
-	if s.listening.http != nil {
-		return errors.New("drstest: the server listens already")
-	}
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	url, err := s.listening.Start(s, address)
 	if err != nil {
 		return fmt.Errorf("drstest: %w", err)
 	}
-	s.URL = "http://" + l.Addr().String()
-	s.listening.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = s.listening.http.Serve(l) }() // ends with Close and says so
+	s.URL = url
 	return nil
 }
 
 // Close stops listening and drops every connection, those that hang included.
-func (s *Server) Close() {
-	if s.listening.http != nil {
-		_ = s.listening.http.Close() // nothing is left to do about an error
-	}
-}
+func (s *Server) Close() { s.listening.Close() }
+
+// Transport returns a transport that brings every request to this server without a
+// network: it works inside a testing/synctest bubble, and for any host name.
+func (s *Server) Transport() http.RoundTripper { return standin.Transport{Handler: s, Name: "drstest"} }

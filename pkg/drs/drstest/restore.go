@@ -1,7 +1,6 @@
 package drstest
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -10,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/restock-dev/restock/pkg/internal/standin"
 )
 
 // Record is one piece of a server's state, to be kept under its key.
@@ -91,10 +92,10 @@ func (st *state) restore(record Record) (*Order, error) {
 	case record.Value == nil:
 		return nil, nil
 	case record.Key == keySwitches:
-		return nil, decode(record.Value, &st.switches)
+		return nil, standin.Decode(record.Value, &st.switches)
 	case strings.HasPrefix(record.Key, keyDevice):
 		var r Registration
-		if err := decode(record.Value, &r); err != nil {
+		if err := standin.Decode(record.Value, &r); err != nil {
 			return nil, err
 		}
 		if r.recordKey() != record.Key {
@@ -104,21 +105,13 @@ func (st *state) restore(record Record) (*Order, error) {
 		return nil, checkSlots(r.Slots)
 	case strings.HasPrefix(record.Key, keyOrder):
 		var o Order
-		if err := decode(record.Value, &o); err != nil {
+		if err := standin.Decode(record.Value, &o); err != nil {
 			return nil, err
 		}
 		if o.ID == "" || keyOrder+o.ID != record.Key {
 			return nil, errors.New("it belongs under another key")
 		}
-		return &o, oneOf("state", o.State, Problem, Placed, Shipped, Delivered, Cancelled)
+		return &o, standin.OneOf("state", o.State, Problem, Placed, Shipped, Delivered, Cancelled)
 	}
 	return nil, errors.New("this version knows no such record")
-}
-
-// decode reads one JSON object. Members that this version doesn't know are an error:
-// to forget them silently would lose what another version kept.
-func decode(b []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	return d.Decode(v)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/restock-dev/restock/pkg/drs"
+	"github.com/restock-dev/restock/pkg/internal/standin"
 )
 
 // Options are what a server starts with. Hooks may call the server, except for Save.
@@ -46,10 +47,10 @@ type Server struct {
 	URL string
 
 	options   Options
-	faults    faults
-	journal   journal
+	faults    standin.Faults[Fault]
+	journal   standin.Journal[Entry, Route]
 	outbox    outbox
-	listening listening
+	listening standin.Listening
 
 	mu sync.Mutex
 	st *state
@@ -68,6 +69,7 @@ func New(o Options) (*Server, error) {
 		o.MaxOrders = defaultMaxOrders
 	}
 	s := &Server{options: o, st: newState()}
+	s.faults.Times = timesOf
 	s.outbox.notify = o.Notify
 	if o.Switches != nil {
 		s.st.switches = *o.Switches
@@ -104,7 +106,7 @@ func Tokens(devices map[string]Device) func(accessToken string) (Device, bool) {
 // panicking with [http.ErrAbortHandler], as net/http wants it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := s.read(w, r)
-	f := s.faults.take(q.route())
+	f := s.faults.Take(func(f Fault) bool { return f.Route == q.route() })
 	p, ok := s.troubled(r.Context(), q, f)
 	if !ok || !s.write(w, p, f) {
 		panic(http.ErrAbortHandler)

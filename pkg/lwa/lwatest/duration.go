@@ -1,8 +1,9 @@
 package lwatest
 
 import (
-	"fmt"
 	"time"
+
+	"github.com/restock-dev/restock/pkg/internal/standin"
 )
 
 // Duration is a [time.Duration] that JSON writes as text, such as "1h30m".
@@ -16,10 +17,5 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (d *Duration) UnmarshalText(b []byte) error {
-	v, err := time.ParseDuration(string(b))
-	if err != nil {
-		return fmt.Errorf("%.40q is no duration such as 90s or 1h30m", b)
-	}
-	*d = Duration(v)
-	return nil
+	return standin.ReadDuration(b, (*time.Duration)(d))
 }

@@ -2,13 +2,13 @@ package lwatest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/restock-dev/restock/pkg/internal/standin"
 )
 
 // Kind is what goes wrong.
@@ -28,13 +28,6 @@ const (
 	WrongContentType Kind = "wrong_content_type" // a good answer that calls itself text/html; after the work
 	Empty            Kind = "empty"              // 200 with an empty body; after the work
 	HTML             Kind = "html"               // 200 with a page of HTML, as a hotel's network answers; nothing was done
-)
-
-// Limits on faults.
-const (
-	maxFaults = 1_000
-	maxDelay  = 10 * time.Minute
-	maxTimes  = 1_000_000
 )
 
 // Fault is trouble to come. Its JSON form is what a control API takes.
@@ -59,89 +52,40 @@ func (f Fault) Validate() error {
 		Slow, DropBefore, DropAfter, Truncated, Throttled, ServerTrouble, Unavailable, Hang,
 		WrongContentType, Empty, HTML,
 	}
-	if err := oneOf("route", f.Route, routeNames...); err != nil {
+	if err := standin.OneOf("route", f.Route, routeNames...); err != nil {
 		return err
 	}
-	if err := oneOf("kind", f.Kind, kinds...); err != nil {
+	if err := standin.OneOf("kind", f.Kind, kinds...); err != nil {
 		return err
 	}
-	switch {
-	case f.GrantType != "" && (f.Route != RouteToken || !slices.Contains(grantTypes, f.GrantType)):
+	if f.GrantType != "" && (f.Route != RouteToken || !slices.Contains(grantTypes, f.GrantType)) {
 		return fmt.Errorf("grant_type must be empty, or for the route token one of %s", strings.Join(grantTypes, ", "))
-	case f.Times < 0 || f.Times > maxTimes:
-		return fmt.Errorf("times must be 0 to %d", maxTimes)
-	case f.Delay < 0 || time.Duration(f.Delay) > maxDelay:
-		return fmt.Errorf("delay must be 0s to %s", maxDelay)
-	case f.Kind == Slow && f.Delay == 0:
-		return errors.New("delay must be given for slow")
-	case f.RetryAfter != "" && f.Kind != Throttled && f.Kind != Unavailable:
-		return errors.New("retry_after goes with throttled and unavailable only")
-	case len(f.RetryAfter) > 64 || strings.ContainsFunc(f.RetryAfter, func(r rune) bool { return r < ' ' || r > '~' }):
-		return errors.New("retry_after must be at most 64 printable ASCII characters")
 	}
-	return nil
-}
-
-// faults is what was scripted and hasn't happened yet.
-type faults struct {
-	mu   sync.Mutex
-	list []Fault
+	return standin.CheckFault(f.Kind, f.Times, time.Duration(f.Delay), f.RetryAfter)
 }
 
 // Script queues faults. Each request takes the first one for its route and grant type.
 //
 // Errors: those of [Fault.Validate], or over 1000 faults are queued. Then none is added.
-func (s *Server) Script(fs ...Fault) error {
-	add := make([]Fault, len(fs))
-	for i, f := range fs {
-		if err := f.Validate(); err != nil {
-			return err
-		}
-		f.Times = max(f.Times, 1)
-		add[i] = f
-	}
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	if len(s.faults.list)+len(add) > maxFaults {
-		return fmt.Errorf("at most %d faults can wait", maxFaults)
-	}
-	s.faults.list = append(s.faults.list, add...)
-	return nil
-}
+func (s *Server) Script(fs ...Fault) error { return s.faults.Script(fs) }
 
 // Faults lists the faults that are still to come, with Times counted down.
-func (s *Server) Faults() []Fault {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	return slices.Clone(s.faults.list)
-}
+func (s *Server) Faults() []Fault { return s.faults.List() }
 
 // ClearFaults drops the faults that are still to come.
-func (s *Server) ClearFaults() {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.list = nil
+func (s *Server) ClearFaults() { s.faults.Clear() }
+
+// meantBy reports whether a fault is for this request.
+func (q *request) meantBy(f Fault) bool {
+	return f.Route == q.route && (f.GrantType == "" || f.GrantType == q.grantType())
 }
 
-// take returns the next fault of a request, the zero Fault when all is well.
-func (fs *faults) take(route Route, grantType string) Fault {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	for i, f := range fs.list {
-		if f.Route != route || f.GrantType != "" && f.GrantType != grantType {
-			continue
-		}
-		if fs.list[i].Times--; fs.list[i].Times == 0 {
-			fs.list = slices.Delete(fs.list, i, i+1)
-		}
-		return f
-	}
-	return Fault{}
-}
+// timesOf is where a fault keeps how often it happens.
+func timesOf(f *Fault) *int { return &f.Times }
 
 // troubled answers q as far as the fault lets it; false: there is no answer at all.
 func (s *Server) troubled(ctx context.Context, q *request, f Fault) (reply, bool) {
-	gone := !wait(ctx, time.Duration(f.Delay))
+	gone := !standin.Wait(ctx, time.Duration(f.Delay))
 	p := reply{outcome: "no answer"}
 	switch {
 	case gone, f.Kind == DropBefore:
@@ -162,19 +106,4 @@ func (s *Server) troubled(ctx context.Context, q *request, f Fault) (reply, bool
 	}
 	s.note(q, p, f)
 	return p, !gone && f.Kind != DropBefore && f.Kind != DropAfter
-}
-
-// wait returns false when the client went away meanwhile.
-func wait(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

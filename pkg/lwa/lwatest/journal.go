@@ -1,13 +1,8 @@
 package lwatest
 
 import (
-	"slices"
-	"sync"
 	"time"
 )
-
-// maxJournal is how many requests the journal remembers.
-const maxJournal = 1_000
 
 // Entry is a request that was answered, or wasn't. It holds no secret, code or token:
 // of what was sent it names the known parameters, and repeats the client ID and grant
@@ -29,13 +24,6 @@ type Entry struct {
 	Fault   Kind   `json:"fault,omitempty"`
 }
 
-type journal struct {
-	mu      sync.Mutex
-	entries []Entry // a ring once it is full
-	seq     int64
-	calls   map[call]int
-}
-
 // call is what Calls counts by.
 type call struct {
 	route     Route
@@ -54,20 +42,10 @@ func (s *Server) note(q *request, p reply, f Fault) {
 	if f.Kind == DropAfter {
 		e.Status = 0
 	}
-	j := &s.journal
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.seq++
-	e.Seq = j.seq
-	if len(j.entries) < maxJournal {
-		j.entries = append(j.entries, e)
-	} else {
-		j.entries[(j.seq-1)%maxJournal] = e
-	}
-	if j.calls == nil {
-		j.calls = map[call]int{}
-	}
-	j.calls[call{e.Route, e.GrantType}]++
+	s.journal.Add(call{e.Route, e.GrantType}, func(seq int64) Entry {
+		e.Seq = seq
+		return e
+	})
 }
 
 // known returns a client ID that is registered: anything else may be a secret that
@@ -82,28 +60,10 @@ func (s *Server) known(clientID string) string {
 }
 
 // Journal lists the last 1000 requests, the oldest first.
-func (s *Server) Journal() []Entry {
-	j := &s.journal
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	start := 0
-	if len(j.entries) == maxJournal {
-		start = int(j.seq % maxJournal)
-	}
-	return slices.Concat(j.entries[start:], j.entries[:start])
-}
+func (s *Server) Journal() []Entry { return s.journal.Entries() }
 
 // Calls counts the requests to a route since the server was made, faults included;
 // of the token route those with one grant type, with "" all of them.
 func (s *Server) Calls(route Route, grantType string) int {
-	j := &s.journal
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	n := 0
-	for c, count := range j.calls {
-		if c.route == route && (grantType == "" || c.grantType == grantType) {
-			n += count
-		}
-	}
-	return n
+	return s.journal.Count(func(c call) bool { return c.route == route && (grantType == "" || c.grantType == grantType) })
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/restock-dev/restock/pkg/internal/standin"
 	"github.com/restock-dev/restock/pkg/lwa"
 )
 
@@ -120,7 +121,7 @@ func newClient(c Client) (*client, error) {
 		}
 	}
 	for _, kind := range c.GrantTypes {
-		if err := oneOf("a grant type", kind, typeCode, typeDevice, typeClient); err != nil {
+		if err := standin.OneOf("a grant type", kind, typeCode, typeDevice, typeClient); err != nil {
 			return nil, fmt.Errorf("client %s: %w", c.ID, err)
 		}
 	}

@@ -1,14 +1,13 @@
 package lwatest
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/restock-dev/restock/pkg/internal/standin"
 )
 
 // Restore brings back records that were saved or taken as a snapshot, in any order. They
@@ -43,10 +42,10 @@ func (st *state) restore(r Record) error {
 	}
 	switch kind {
 	case keyClock:
-		return decode(r.Value, &st.offset)
+		return standin.Decode(r.Value, &st.offset)
 	case keySwitches:
 		sw := *st.switches
-		if err := decode(r.Value, &sw); err != nil {
+		if err := standin.Decode(r.Value, &sw); err != nil {
 			return err
 		}
 		st.switches = &sw
@@ -82,26 +81,13 @@ func (st *state) restore(r Record) error {
 // restore decodes a record and hands it on, if it is of the identifier in its key.
 func restore[T any](r Record, id string, of func(*T) string, use func(*T)) error {
 	v := new(T)
-	if err := decode(r.Value, v); err != nil {
+	if err := standin.Decode(r.Value, v); err != nil {
 		return err
 	}
 	if of(v) != id || id == "" {
 		return errors.New("it belongs under another key")
 	}
 	use(v)
-	return nil
-}
-
-// decode reads exactly one JSON value of known members.
-func decode(b []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more than one value")
-	}
 	return nil
 }
 

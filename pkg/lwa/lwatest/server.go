@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/restock-dev/restock/pkg/internal/standin"
 	"github.com/restock-dev/restock/pkg/lwa"
 )
 
@@ -44,9 +45,9 @@ type Server struct {
 	signing   lwa.Secret // key for consent pages
 	maxGrants int
 	maxAccess int
-	faults    faults
-	journal   journal
-	listening listening
+	faults    standin.Faults[Fault]
+	journal   standin.Journal[Entry, call]
+	listening standin.Listening
 
 	mu sync.Mutex
 	st *state
@@ -69,6 +70,7 @@ func New(o Options) (*Server, error) {
 		options: o, clock: o.Clock, first: o.Clients[0].ID, signing: lwa.NewSecret(string(random(32))),
 		maxGrants: maxGrants, maxAccess: maxAccess, st: newState(),
 	}
+	s.faults.Times = timesOf
 	if err := s.st.start(o); err != nil {
 		return nil, fmt.Errorf("lwatest: %w", err)
 	}
@@ -138,7 +140,7 @@ func (s *Server) Endpoint() lwa.Endpoint {
 // panicking with [http.ErrAbortHandler], as net/http wants it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := s.read(r)
-	f := s.faults.take(q.route, q.grantType())
+	f := s.faults.Take(q.meantBy)
 	p, ok := s.troubled(r.Context(), q, f)
 	if !ok {
 		panic(http.ErrAbortHandler)

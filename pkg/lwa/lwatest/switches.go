@@ -3,9 +3,9 @@ package lwatest
 import (
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
+
+	"github.com/restock-dev/restock/pkg/internal/standin"
 )
 
 // Consent says what becomes of a customer who is to agree.
@@ -194,16 +194,16 @@ const longest = 10 * 365 * 24 * time.Hour
 // Validate says which field, by its JSON name, holds what it can't.
 func (s Switches) Validate() error {
 	for _, err := range []error{
-		oneOf("consent", s.Consent, Ask, Allow, Deny),
-		oneOf("state", s.State, EchoState, OmitState, AlterState),
-		oneOf("refresh_rotation", s.RefreshRotation, Same, NewOldLives, NewOldDies, Withheld),
-		oneOf("verifier_error", s.VerifierError, "unauthorized_client", "invalid_grant"),
-		oneOf("token_type", s.TokenType, "bearer", "Bearer"),
+		standin.OneOf("consent", s.Consent, Ask, Allow, Deny),
+		standin.OneOf("state", s.State, EchoState, OmitState, AlterState),
+		standin.OneOf("refresh_rotation", s.RefreshRotation, Same, NewOldLives, NewOldDies, Withheld),
+		standin.OneOf("verifier_error", s.VerifierError, "unauthorized_client", "invalid_grant"),
+		standin.OneOf("token_type", s.TokenType, "bearer", "Bearer"),
 		within("code_life", s.CodeLife, time.Second),
 		within("access_life", s.AccessLife, time.Second),
-		oneOf("user_codes", s.UserCodes, Letters, Digits),
-		oneOf("expired_pair_error", s.ExpiredPairError, errPair, "expired_token"),
-		oneOf("denied_pair_error", s.DeniedPairError, notPermitted.code, errPair),
+		standin.OneOf("user_codes", s.UserCodes, Letters, Digits),
+		standin.OneOf("expired_pair_error", s.ExpiredPairError, errPair, "expired_token"),
+		standin.OneOf("denied_pair_error", s.DeniedPairError, notPermitted.code, errPair),
 		between("unsupported_grant_type_status", s.UnsupportedGrantTypeStatus, 400, 499),
 		between("invalid_request_status", s.InvalidRequestStatus, 400, 499),
 		between("insufficient_scope_status", s.InsufficientScopeStatus, 400, 499),
@@ -222,17 +222,6 @@ func (s Switches) Validate() error {
 		return fmt.Errorf("expires_in_less must be under access_life, %s", s.AccessLife)
 	}
 	return nil
-}
-
-func oneOf[T ~string](field string, value T, allowed ...T) error {
-	if slices.Contains(allowed, value) {
-		return nil
-	}
-	names := make([]string, len(allowed))
-	for i, a := range allowed {
-		names[i] = string(a)
-	}
-	return fmt.Errorf("%s must be one of %s", field, strings.Join(names, ", "))
 }
 
 func within(field string, d Duration, least time.Duration) error {

@@ -1,4 +1,4 @@
-package lwatest
+package standin
 
 import (
 	"bytes"
@@ -8,16 +8,15 @@ import (
 	"strconv"
 )
 
-// Transport returns a transport that brings every request to this server, without a
-// network: it works inside a testing/synctest bubble, and for any host name.
-func (s *Server) Transport() http.RoundTripper { return transport{s} }
-
-type transport struct{ handler http.Handler }
-
-var errDropped = errors.New("lwatest: the connection was closed without an answer")
+// Transport brings every request to Handler without a network: it works inside a
+// testing/synctest bubble, and for any host name.
+type Transport struct {
+	Handler http.Handler
+	Name    string // of the package whose errors they are
+}
 
 // RoundTrip implements [http.RoundTripper].
-func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	in := r.Clone(r.Context())
 	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), "127.0.0.1:0"
 	if in.Host == "" {
@@ -28,12 +27,12 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	defer func() { _ = in.Body.Close() }() // a RoundTripper closes it, whatever comes of it
 	w := &recorder{header: http.Header{}}
-	broken := w.serve(t.handler, in)
+	broken := w.serve(t.Handler, in)
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
 	if broken && w.status == 0 {
-		return nil, errDropped
+		return nil, errors.New(t.Name + ": the connection was closed without an answer")
 	}
 	return w.response(r, broken), nil
 }
