@@ -1,6 +1,7 @@
 package functions_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"regexp"
@@ -197,6 +198,21 @@ func TestEveryLossIsAlarmed(t *testing.T) {
 		if !slices.Contains(looked, name) {
 			t.Errorf("MessagesLostAlarm looks at %v, want %s too", looked, name)
 		}
+	}
+}
+
+// AWS documents the dimension ActionType and none of its values. For SQS neither spelling is sure,
+// and an alarm on the wrong one would be silent for ever.
+func TestErrorActionIsSpelledBothWays(t *testing.T) {
+	var spelled []string
+	for _, w := range metricsOf(t, resources(template(t), "AWS::CloudWatch::Alarm")["MessagesLostAlarm"]) {
+		if w.name == "ErrorActionFailure" {
+			spelled = append(spelled, fmt.Sprint(w.dimensions["ActionType"]))
+		}
+	}
+	slices.Sort(spelled)
+	if diff := cmp.Diff([]string{"SQS", "Sqs"}, spelled); diff != "" {
+		t.Errorf("MessagesLostAlarm looks at the error action as (-want +got):\n%s", diff)
 	}
 }
 
