@@ -3,7 +3,6 @@ package lwa
 import (
 	"encoding/json"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +12,8 @@ import (
 const (
 	maxCode        = 64
 	maxDescription = 300
+	maxRequestID   = 128
+	maxParam       = 64
 )
 
 // maxRetryAfter bounds what a server may ask for: a wrong header should not stop
@@ -108,24 +109,20 @@ func (a *answer) newError(description string) *Error {
 	}
 }
 
-var requestID = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
-
 // requestID drops what is no plain identifier, or repeats a secret.
 func (a *answer) requestID(s string) string {
-	if !requestID.MatchString(s) || redact(s, a.sent) != s {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/+=-"
+	if len(s) > maxRequestID || strings.Trim(s, plain) != "" || redact(s, a.sent) != s {
 		return ""
 	}
 	return s
 }
 
-var paramName = regexp.MustCompile(` : ([a-z_]{1,64})`)
-
 // param finds the one useful part of a description, the name after " : ".
 func param(description string) string {
-	if m := paramName.FindStringSubmatch(description); m != nil {
-		return m[1]
-	}
-	return ""
+	_, after, _ := strings.Cut(description, " : ")
+	name := after[:len(after)-len(strings.TrimLeft(after, "abcdefghijklmnopqrstuvwxyz_"))]
+	return name[:min(len(name), maxParam)]
 }
 
 // mayBeJSON compares a content type with tolerance: Amazon's own samples print

@@ -1,11 +1,12 @@
 package lwa
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
@@ -25,8 +26,11 @@ type AuthRequest struct {
 	CodeChallenge string
 }
 
-// challenge is what every S256 challenge looks like: 32 bytes in base64url.
-var challenge = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+// isChallenge reports whether s looks like an S256 challenge: 32 bytes in base64url.
+func isChallenge(s string) bool {
+	sum, err := base64.RawURLEncoding.DecodeString(s)
+	return err == nil && len(sum) == sha256.Size && base64.RawURLEncoding.EncodeToString(sum) == s
+}
 
 // AuthCodeURL returns the page to send the customer's browser to. It needs c.ClientID
 // and c.RedirectURL, which has to be one of the Allowed Return URLs in Amazon's console,
@@ -73,7 +77,7 @@ func (c *Client) checkAuthRequest(r AuthRequest) error {
 		return errNoRedirectURL
 	case r.State == "":
 		return errors.New("the State is empty")
-	case r.CodeChallenge != "" && !challenge.MatchString(r.CodeChallenge):
+	case r.CodeChallenge != "" && !isChallenge(r.CodeChallenge):
 		return errors.New("the CodeChallenge is no S256 challenge, 43 characters of base64url")
 	}
 	return checkScopes(r.Scopes)

@@ -3,7 +3,6 @@ package lwa
 import (
 	"encoding/json"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -53,10 +52,10 @@ func (e *Error) explainText() string {
 }
 
 // printed is what [Error.Error] writes.
-var printed = regexp.MustCompile(`lwa: (\w+):(?: (\d{3})\b)?(?: ([A-Za-z_]+)\b)?(?:: ([^\n]*))?`)
+var printed = pattern(`lwa: (\w+):(?: (\d{3})\b)?(?: ([A-Za-z_]+)\b)?(?:: ([^\n]*))?`)
 
 func readPrinted(text string) *Error {
-	m := printed.FindStringSubmatch(text)
+	m := printed().FindStringSubmatch(text)
 	if m == nil {
 		return nil
 	}
@@ -118,11 +117,11 @@ func (o object) refusal() *Error {
 	return e
 }
 
-var inQuery = regexp.MustCompile(`[?&]error=[^\s"'<>]*`)
+var inQuery = pattern(`[?&]error=[^\s"'<>]*`)
 
 // readQuery reads the error of a redirect.
 func readQuery(text string) *Error {
-	q, err := url.ParseQuery(strings.TrimLeft(inQuery.FindString(text), "?&"))
+	q, err := url.ParseQuery(strings.TrimLeft(inQuery().FindString(text), "?&"))
 	if err != nil || q.Get("error") == "" {
 		return nil
 	}
@@ -131,11 +130,9 @@ func readQuery(text string) *Error {
 	return e
 }
 
-var word = regexp.MustCompile(`[A-Za-z_]+`)
-
 // readWords finds a code that stands alone.
 func readWords(text string) *Error {
-	for _, w := range word.FindAllString(text, -1) {
+	for w := range strings.FieldsFuncSeq(text, inNoWord) {
 		if strings.Contains(w, "_") || w == "ServerError" || w == "InvalidValue" {
 			e := &Error{Description: text}
 			if e.setCode(w); e.Code != "" {
@@ -144,4 +141,8 @@ func readWords(text string) *Error {
 		}
 	}
 	return nil
+}
+
+func inNoWord(r rune) bool {
+	return r != '_' && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 }

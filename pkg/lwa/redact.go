@@ -2,7 +2,6 @@ package lwa
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -14,7 +13,7 @@ import (
 const shortestSecret = 4
 
 // anyToken finds what looks like one of Amazon's tokens, ours or not.
-var anyToken = regexp.MustCompile(`At(?:za|zr|c)(?:\||%7[Cc]|%257[Cc])[^\s"'<>&]*`)
+var anyToken = pattern(`At(?:za|zr|c)(?:\||%7[Cc]|%257[Cc])[^\s"'<>&]*`)
 
 // sentIn lists the secrets of a token request.
 func sentIn(form url.Values) []string {
@@ -38,7 +37,7 @@ func redact(s string, sent []string) string {
 			s = strings.ReplaceAll(s, spelling, redacted)
 		}
 	}
-	return anyToken.ReplaceAllString(s, redacted)
+	return anyToken().ReplaceAllString(s, redacted)
 }
 
 // longestFirst keeps a secret that is part of another from leaving the rest of it.

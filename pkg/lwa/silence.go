@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
-	"regexp"
 	"strings"
 )
 
@@ -43,11 +42,11 @@ func (e *TransportError) why() silence {
 }
 
 // printedSilence is what [TransportError.Error] writes.
-var printedSilence = regexp.MustCompile(`lwa: (\w+): no answer: ([^\n]*)`)
+var printedSilence = pattern(`lwa: (\w+): no answer: ([^\n]*)`)
 
 // readSilence explains a TransportError that was printed.
 func readSilence(text string) string {
-	m := printedSilence.FindStringSubmatch(text)
+	m := printedSilence().FindStringSubmatch(text)
 	if m == nil {
 		return ""
 	}

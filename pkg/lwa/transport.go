@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
@@ -177,14 +176,14 @@ func TokenRefused(resp *http.Response) error {
 
 func refusesToken(status int, text string) bool {
 	if status != http.StatusForbidden {
-		return allOfText.MatchString(text)
+		return allOfText().MatchString(text)
 	}
 	for _, phrase := range forbidden {
 		if strings.Contains(text, phrase) {
 			return true
 		}
 	}
-	code := allOfText.FindStringSubmatch(text)
+	code := allOfText().FindStringSubmatch(text)
 	return code != nil && code[1] == string(InvalidToken)
 }
 
@@ -198,7 +197,7 @@ var forbidden = []string{ // in lower case
 
 // allOfText finds a refusal that stands alone between quotes or tags, or in the whole body: in
 // a longer sentence it may be about another kind of token.
-var allOfText = regexp.MustCompile(`(?:^\s*|["'>])(invalid[ _]token)\.?(?:\s*$|["'<\\])`)
+var allOfText = pattern(`(?:^\s*|["'>])(invalid[ _]token)\.?(?:\s*$|["'<\\])`)
 
 // secretExpired: no new token comes of an expired client secret.
 func secretExpired(text string) bool {
