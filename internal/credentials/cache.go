@@ -5,14 +5,14 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
+	"github.com/restock-dev/restock/pkg/lwa/flight"
 )
 
 const fetchTime = 5 * time.Second
 
 // cache holds one value that is fetched when it is asked for.
 type cache[T any] struct {
-	group singleflight.Group
+	fetches flight.Group[T]
 
 	mu    sync.Mutex
 	value T
@@ -49,27 +49,17 @@ func (c *cache[T]) newer(ctx context.Context, gap time.Duration, now func() time
 // renew fetches the value, once for all who wait at the same time; nobody's
 // cancellation ends it for the others.
 func (c *cache[T]) renew(ctx context.Context, fetch func(context.Context) (T, error)) (T, error) {
-	flight := c.group.DoChan("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTime)
-		defer cancel()
+	value, _, err := c.fetches.Do(ctx, "", fetchTime, func(ctx context.Context) (T, error) {
 		value, err := fetch(ctx)
+		if err != nil {
+			return value, err
+		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if err == nil {
-			c.value, c.have = value, true
-		}
-		return value, err
+		c.value, c.have = value, true
+		return value, nil
 	})
-	var none T
-	select {
-	case <-ctx.Done():
-		return none, context.Cause(ctx)
-	case end := <-flight:
-		if end.Err != nil {
-			return none, end.Err
-		}
-		return end.Val.(T), nil
-	}
+	return value, err
 }
 
 func clock(now func() time.Time) time.Time {

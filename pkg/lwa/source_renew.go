@@ -39,6 +39,7 @@ func (s *TokenSource) fly(ctx context.Context) (*Token, error) {
 	case ticket == nil:
 		return nil, &HeldBackError{Err: *s.failure.Load(), RetryAfter: wait}
 	}
+	defer ticket.Leave(ctx, flight.Silent, 0) // where Fetch or a hook ends the goroutine
 	t, err := s.obtain(ctx, h.token)
 	if err != nil {
 		s.failure.Store(&err)

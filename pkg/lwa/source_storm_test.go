@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -162,7 +163,7 @@ func storm(t *testing.T, random *rand.Rand) {
 	}
 }
 
-// Who lifts this package out of the repository takes x/sync along, and nothing else.
+// Who lifts this package out of the repository takes nothing along but package flight.
 func TestImports(t *testing.T) {
 	for _, dir := range []string{".", "flight"} {
 		entries, err := os.ReadDir(dir)
@@ -179,8 +180,7 @@ func TestImports(t *testing.T) {
 			}
 			for _, i := range f.Imports {
 				path := strings.Trim(i.Path.Value, `"`)
-				if host, _, _ := strings.Cut(path, "/"); strings.Contains(host, ".") &&
-					path != "golang.org/x/sync/singleflight" && path != "github.com/restock-dev/restock/pkg/lwa/flight" {
+				if host, _, _ := strings.Cut(path, "/"); strings.Contains(host, ".") && path != "github.com/restock-dev/restock/pkg/lwa/flight" {
 					t.Errorf("%s/%s imports %s", dir, e.Name(), path)
 				}
 			}
@@ -249,4 +249,32 @@ func TestRotationSurvivesASleep(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A hook that ends its goroutine, as t.Fatal does, blocks neither the next callers nor the
+// one who tries for all after trouble.
+func TestFetchThatExits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := new(maker)
+		s := m.source()
+		m.failWith(&lwa.Error{Op: "refresh", StatusCode: 503})
+		if _, err := s.Token(t.Context()); err == nil {
+			t.Fatal("no error")
+		}
+		time.Sleep(time.Minute)
+		s.Fetch = func(context.Context, *lwa.Token) (*lwa.Token, error) {
+			runtime.Goexit()
+			return nil, nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := s.Token(ctx); err == nil || ctx.Err() != nil {
+			t.Errorf("error = %v, %v, want one at once", err, ctx.Err())
+		}
+		m.failWith(nil)
+		s.Fetch = m.fetch
+		if _, err := s.Token(ctx); err != nil {
+			t.Errorf("the next one: %v", err)
+		}
+	})
 }

@@ -9,16 +9,27 @@ package flight
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 )
 
 // Group shares calls by key. The zero Group is ready; it must not be copied.
 type Group[T any] struct {
-	calls singleflight.Group
-	busy  count
+	busy count
+
+	mu    sync.Mutex
+	calls map[string]*call[T] // under way
 }
+
+// call is one that some wait for. Its result is there once landed is closed.
+type call[T any] struct {
+	landed chan struct{}
+	v      T
+	err    error
+}
+
+var errExited = errors.New("flight: the call ended its goroutine instead of returning")
 
 // Do makes the call, or waits for the one with the same key that is under way, and returns
 // its result: landed is true then, and err is the call's own error. Of those who share a
@@ -27,26 +38,45 @@ type Group[T any] struct {
 // has ended when the call begins.
 //
 // When ctx ends first, landed is false and err its cause; the call goes on for the
-// others. A panic in call ends the program: it runs in a goroutine of its own.
+// others, and whoever gave up leaves nothing behind that waits for it. A panic in call ends
+// the program: it runs in a goroutine of its own.
 func (g *Group[T]) Do(ctx context.Context, key string, limit time.Duration, call func(context.Context) (T, error)) (v T, landed bool, err error) {
-	done := g.busy.begin()
-	arrival := g.calls.DoChan(key, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-		defer cancel()
-		return call(ctx)
-	})
+	c := g.join(ctx, key, limit, call)
 	select {
 	case <-ctx.Done():
-		go func() {
-			<-arrival
-			done()
-		}()
 		return v, false, context.Cause(ctx)
-	case end := <-arrival:
-		done()
-		v, _ = end.Val.(T) // the call returned a T, or the nil of an interface T
-		return v, true, end.Err
+	case <-c.landed:
+		return c.v, true, c.err
 	}
+}
+
+// join returns the call with this key that is under way, or begins it.
+func (g *Group[T]) join(ctx context.Context, key string, limit time.Duration, f func(context.Context) (T, error)) *call[T] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c, ok := g.calls[key]; ok {
+		return c
+	}
+	c := &call[T]{landed: make(chan struct{}), err: errExited}
+	if g.calls == nil {
+		g.calls = map[string]*call[T]{}
+	}
+	g.calls[key] = c
+	g.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+		defer g.land(key, c)
+		defer cancel()
+		c.v, c.err = f(ctx)
+	})
+	return c
+}
+
+// land gives the result of c to those who wait, and makes room for the next call.
+func (g *Group[T]) land(key string, c *call[T]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.calls, key)
+	close(c.landed)
 }
 
 // Go runs f, which is to use the group, in a goroutine that [Group.Wait] waits for.

@@ -3,6 +3,7 @@ package flight_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -188,6 +189,62 @@ func TestGate(t *testing.T) {
 		}
 		if len(turned) != 2 || !turned[0] || turned[1] {
 			t.Errorf("turned = %v, want shut once and opened once", turned)
+		}
+	})
+}
+
+// Callers who give up while a call hangs cost nothing, however many they are.
+func TestWhoGivesUpLeavesNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g flight.Group[string]
+		hang := func(ctx context.Context) (string, error) {
+			<-ctx.Done()
+			return "", ctx.Err()
+		}
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		before := runtime.NumGoroutine()
+		for range 1000 {
+			if _, landed, err := g.Do(over, "k", time.Hour, hang); landed || !errors.Is(err, context.Canceled) {
+				t.Fatalf("landed: %t, %v", landed, err)
+			}
+		}
+		synctest.Wait()
+		if more := runtime.NumGoroutine() - before; more > 1 {
+			t.Errorf("%d goroutines for one call, want 1", more)
+		}
+		if err := g.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A call whose goroutine ends, as t.Fatal ends it, keeps nobody waiting.
+func TestCallThatExits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g flight.Group[string]
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				_, landed, err := g.Do(ctx, "k", time.Second, func(context.Context) (string, error) {
+					time.Sleep(time.Millisecond)
+					runtime.Goexit()
+					return "", nil
+				})
+				if !landed || err == nil {
+					t.Errorf("landed: %t, %v, want an error", landed, err)
+				}
+			})
+		}
+		wg.Wait()
+		if err := g.Wait(ctx); err != nil {
+			t.Errorf("Wait() = %v", err)
+		}
+		v, landed, err := g.Do(ctx, "k", time.Second, func(context.Context) (string, error) { return "next", nil })
+		if v != "next" || !landed || err != nil {
+			t.Errorf("the next call: %q, %t, %v", v, landed, err)
 		}
 	})
 }
