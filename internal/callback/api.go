@@ -127,9 +127,9 @@ func (h *Handler) signInBy(ctx context.Context, body *registration) (*signIn, er
 	switch {
 	case err != nil:
 		return nil, err
-	case !codeForm.MatchString(body.Code):
+	case !isCode(body.Code):
 		return nil, web.BadField("code", "code must be the authorization code, as Amazon sent it to the redirect URI")
-	case !verifierForm.MatchString(body.CodeVerifier):
+	case !isVerifier(body.CodeVerifier):
 		return nil, web.BadField("code_verifier", "code_verifier must be 43 to 128 of A-Z a-z 0-9 - . _ ~")
 	case !redirectURI(body.RedirectURI):
 		return nil, web.BadField("redirect_uri", "redirect_uri must be the one that the code was asked for with: "+
@@ -159,7 +159,7 @@ func newGrant() string {
 	return hex.EncodeToString(b)
 }
 
-var appScheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]{0,127}$`)
+var appScheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
 
 // redirectURI reports whether s can be a redirect URL of an app: https, http on this
 // machine, or a scheme of its own, such as amzn://com.example.app. It is not followed.
@@ -174,5 +174,5 @@ func redirectURI(s string) bool {
 	case "http":
 		return pairing.IsLoopback(u.Hostname())
 	}
-	return appScheme.MatchString(u.Scheme) && u.Host+u.Path != ""
+	return len(u.Scheme) <= 128 && appScheme.MatchString(u.Scheme) && u.Host+u.Path != ""
 }

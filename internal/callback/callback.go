@@ -36,7 +36,7 @@ func (h *Handler) callback(_ http.ResponseWriter, r *http.Request) (*page, error
 		return h.reopened(r.Context(), l)
 	case q.Get("error") != "":
 		return declined(q.Get("error"), l), nil
-	case !codeForm.MatchString(q.Get("code")):
+	case !isCode(q.Get("code")):
 		return badLink(), nil
 	case r.Method == http.MethodHead: // what only looks must not use the code up
 		return unfinished(l), nil

@@ -3,7 +3,6 @@ package callback
 import (
 	"crypto/subtle"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"github.com/restock-dev/restock/internal/store"
@@ -19,7 +18,7 @@ const (
 	maxLogins    = 6
 )
 
-var stateHashForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+func isStateHash(s string) bool { return len(s) == 64 && hexadecimal.MatchString(s) }
 
 // setCookies binds a login to the browser, and forgets the oldest beyond maxLogins.
 func (h *Handler) setCookies(w http.ResponseWriter, r *http.Request, l *store.Login, secret string) {
@@ -48,7 +47,7 @@ func indexed(r *http.Request) []string {
 	}
 	var names []string
 	for name := range strings.SplitSeq(c.Value, ".") {
-		if stateHashForm.MatchString(name) {
+		if isStateHash(name) {
 			names = append(names, name)
 		}
 	}
@@ -74,7 +73,7 @@ func begun(r *http.Request) []string {
 	var hashes []string
 	for _, c := range r.Cookies() {
 		name, ok := strings.CutPrefix(c.Name, cookiePrefix)
-		if ok && stateHashForm.MatchString(name) && len(hashes) < maxLogins {
+		if ok && isStateHash(name) && len(hashes) < maxLogins {
 			hashes = append(hashes, name)
 		}
 	}

@@ -102,16 +102,18 @@ func (h *Handler) exchangeOnce(ctx context.Context, s *signIn, secret lwa.Secret
 	return nil, fmt.Errorf("exchanging code for %s: %w", s.device.Name(), err) // it was not sent
 }
 
-// An error code of OAuth is a short word; Amazon writes some in one.
-var lwaCode = regexp.MustCompile(`^[A-Za-z_]{1,40}$`)
+var word = regexp.MustCompile(`^[A-Za-z_]+$`)
+
+// isErrorCode reports whether s is an error code of OAuth, a short word; Amazon writes some in one.
+func isErrorCode(s string) bool { return len(s) <= 40 && word.MatchString(s) }
 
 // refusal tells an answer that refuses the code from one that says nothing of it.
 func refusal(e *lwa.Error, withSecret bool) error {
 	final := e.StatusCode >= http.StatusBadRequest && !e.Temporary()
 	switch {
-	case final && lwaCode.MatchString(string(e.Code)):
+	case final && isErrorCode(string(e.Code)):
 		return &refusedError{string(e.Code), e, withSecret}
-	case final && lwaCode.MatchString(e.RawCode):
+	case final && isErrorCode(e.RawCode):
 		return &refusedError{e.RawCode, e, withSecret}
 	}
 	return fmt.Errorf("%w: %w", errUnknown, e)

@@ -99,7 +99,7 @@ func (h *Handler) wanted(ctx context.Context, q url.Values) (d thing.Device, p *
 
 // waiting returns the pairing of a link that still waits, or the page that says why not.
 func (h *Handler) waiting(ctx context.Context, id string) (*store.Pairing, *page, error) {
-	if !pairingIDForm.MatchString(id) {
+	if !isPairingID(id) {
 		return nil, badLink(), nil
 	}
 	p, err := pairing.Find(ctx, h.Store, id)

@@ -46,8 +46,17 @@ func plain(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
+// What values are made of. How long they are is counted beside that: a regular expression
+// that counts is as large as its count, which every start of a function would wait for.
 var (
-	codeForm      = regexp.MustCompile(`^[!-~]{1,512}$`) // Amazon says 18 to 128 characters; LWA judges
-	verifierForm  = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
-	pairingIDForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	printable   = regexp.MustCompile(`^[!-~]+$`)
+	unreserved  = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
+	hexadecimal = regexp.MustCompile(`^[0-9a-f]+$`)
 )
+
+// isCode takes more than Amazon, which says 18 to 128 characters: LWA judges.
+func isCode(s string) bool { return len(s) <= 512 && printable.MatchString(s) }
+
+func isVerifier(s string) bool { return 43 <= len(s) && len(s) <= 128 && unreserved.MatchString(s) }
+
+func isPairingID(s string) bool { return len(s) == 32 && hexadecimal.MatchString(s) }

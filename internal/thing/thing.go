@@ -18,9 +18,11 @@ const MaxName = 128
 // ErrTooLong is returned for a device whose thing name is over [MaxName] bytes.
 var ErrTooLong = errors.New("device model and serial are too long together: their thing name is over 128 bytes")
 
-// valid is what Amazon allows for device_model and serial.
+var characters = regexp.MustCompile(`^[A-Za-z0-9_+-]+$`)
+
+// valid reports whether Amazon allows s for device_model and serial.
 // Source: developer.amazon.com/docs/dash/lwa-web-api.html.
-var valid = regexp.MustCompile(`^[A-Za-z0-9_+-]{1,64}$`)
+func valid(s string) bool { return len(s) <= 64 && characters.MatchString(s) }
 
 // Device is one physical device of a model. The zero value is no device.
 type Device struct {
@@ -32,9 +34,9 @@ type Device struct {
 // a thing name of at most [MaxName] bytes.
 func New(model, serial string) (Device, error) {
 	switch {
-	case !valid.MatchString(model):
+	case !valid(model):
 		return Device{}, errors.New("device_model must be 1 to 64 of A-Z a-z 0-9 - + _")
-	case !valid.MatchString(serial):
+	case !valid(serial):
 		return Device{}, errors.New("serial must be 1 to 64 of A-Z a-z 0-9 - + _")
 	}
 	d := Device{Model: model, Serial: serial}

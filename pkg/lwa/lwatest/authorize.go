@@ -93,11 +93,18 @@ func (a *authorization) read(q *request, params url.Values) *refusal {
 	return a.readChallenge(q, params)
 }
 
-// The shapes of challenges. Source: RFC 7636 §4.1, §4.2.
+// What challenges are made of. Lengths are counted beside such expressions: one that counts
+// is as large as its count, which every start would wait for.
 var (
-	hashed = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
-	plain  = regexp.MustCompile(`^[A-Za-z0-9._~-]{43,128}$`)
+	base64URL  = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	unreserved = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
 )
+
+// isHashed reports whether s can be a challenge of the method S256. Source: RFC 7636 §4.2.
+func isHashed(s string) bool { return len(s) == 43 && base64URL.MatchString(s) }
+
+// isVerifier reports whether s can be a verifier, or a plain challenge. Source: RFC 7636 §4.1.
+func isVerifier(s string) bool { return 43 <= len(s) && len(s) <= 128 && unreserved.MatchString(s) }
 
 func (a *authorization) readChallenge(q *request, params url.Values) *refusal {
 	a.challenge, a.method = params.Get("code_challenge"), params.Get("code_challenge_method")
@@ -114,7 +121,7 @@ func (a *authorization) readChallenge(q *request, params url.Values) *refusal {
 	switch {
 	case a.method != "S256" && (a.method != "plain" || !q.sw.PlainChallenge):
 		return &badMethod
-	case a.method == "S256" && !hashed.MatchString(a.challenge), !plain.MatchString(a.challenge):
+	case a.method == "S256" && !isHashed(a.challenge), !isVerifier(a.challenge):
 		return &badChallenge
 	}
 	return nil

@@ -22,8 +22,10 @@ var ownScopes = []string{
 	"sellingpartnerapi::shipments:track",
 }
 
-// scopeToken is what a scope may be made of. Source: RFC 6749 §3.3.
-var scopeToken = regexp.MustCompile(`^[!#-\[\]-~]{1,200}$`)
+var scopeCharacters = regexp.MustCompile(`^[!#-\[\]-~]+$`)
+
+// isScope reports whether s can be a scope. Source: RFC 6749 §3.3.
+func isScope(s string) bool { return len(s) <= 200 && scopeCharacters.MatchString(s) }
 
 // clientCredentials is the grant type client_credentials. s.mu is held.
 func (s *Server) clientCredentials(q *request) (reply, *refusal) {

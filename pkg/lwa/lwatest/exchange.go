@@ -102,7 +102,7 @@ func (q *request) badVerifier() refusal {
 
 // verifiedBy reports whether a verifier is the one behind the code's challenge.
 func (c code) verifiedBy(verifier string) bool {
-	if !plain.MatchString(verifier) {
+	if !isVerifier(verifier) {
 		return false
 	}
 	if c.Method == "S256" {

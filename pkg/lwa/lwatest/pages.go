@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 )
 
 //go:embed pages sdk
@@ -19,12 +20,15 @@ var (
 	popupScript = mustRead("sdk/popup.js")
 )
 
-var pages = template.Must(template.New("").
-	Funcs(template.FuncMap{
-		"style":  func() template.CSS { return template.CSS(style) },     // #nosec G203 -- our own file
-		"script": func() template.JS { return template.JS(popupScript) }, // #nosec G203 -- our own file
-	}).
-	ParseFS(files, "pages/*.html"))
+// pages are parsed for the first of them: most servers show none.
+var pages = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").
+		Funcs(template.FuncMap{
+			"style":  func() template.CSS { return template.CSS(style) },     // #nosec G203 -- our own file
+			"script": func() template.JS { return template.JS(popupScript) }, // #nosec G203 -- our own file
+		}).
+		ParseFS(files, "pages/*.html"))
+})
 
 // contentPolicy lets a page have its own style and script, and nothing else. It has no
 // form-action: browsers would hold that against the redirect to the client, too.
@@ -46,7 +50,7 @@ func mustRead(name string) string {
 
 func render(name string, view any) []byte {
 	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, name, view); err != nil {
+	if err := pages().ExecuteTemplate(&b, name, view); err != nil {
 		panic(err) // the views fit the templates, or no test would pass
 	}
 	return b.Bytes()

@@ -116,7 +116,7 @@ func newClient(c Client) (*client, error) {
 		}
 	}
 	for _, scope := range c.OwnScopes {
-		if !scopeToken.MatchString(scope) {
+		if !isScope(scope) {
 			return nil, fmt.Errorf("client %s: %.100q is no scope", c.ID, scope)
 		}
 	}
@@ -206,10 +206,10 @@ func (s *Server) AddCustomer(c Customer) error {
 	return s.commit(change{key: keyCustomer + c.UserID, value: c, apply: func() { s.st.setCustomer(c) }})
 }
 
-var userID = regexp.MustCompile(`^amzn1\.account\.[A-Za-z0-9_-]{1,100}$`)
+var userID = regexp.MustCompile(`^amzn1\.account\.[A-Za-z0-9_-]+$`)
 
 func (c Customer) check() error {
-	if !userID.MatchString(c.UserID) {
+	if len(c.UserID) > 114 || !userID.MatchString(c.UserID) {
 		return fmt.Errorf("customer %.80q: the user ID must be amzn1.account. and letters", c.UserID)
 	}
 	return nil

@@ -145,7 +145,7 @@ func (s *Server) write(w http.ResponseWriter, q *request, p reply, f Fault) {
 		body, _ = json.Marshal(p.json) // of plain text and numbers, which can't fail
 	}
 	h := w.Header()
-	h.Set("X-Amzn-Requestid", q.id) // as net/http spells x-amzn-RequestId
+	h.Set("X-Amzn-Requestid", q.id)              // as net/http spells x-amzn-RequestId
 	h.Set("Date", q.now.Format(http.TimeFormat)) // the clock's, not the machine's
 	h["Cache-Control"], h["Pragma"] = noStore, noCache
 	s.describe(h, q, p)

@@ -93,9 +93,9 @@ type request struct {
 	id       string
 	now      time.Time
 	sw       *Switches // as they were when it came; never written to
-	route    Route    // "" for an unknown path
-	method   string   // "(unknown)" for one that HTTP doesn't know
-	path     string   // "(unknown)" with an unknown route
+	route    Route     // "" for an unknown path
+	method   string    // "(unknown)" for one that HTTP doesn't know
+	path     string    // "(unknown)" with an unknown route
 	query    string
 	params   url.Values // of the query or the body, whichever the route reads
 	bad      *refusal   // why the body can't be read

@@ -57,8 +57,12 @@ type scopeData struct {
 	voluntary     []string // scopes that the customer may leave out
 }
 
+var deviceCharacters = regexp.MustCompile(`^[A-Za-z0-9_+-]+$`)
+
+// isDeviceName reports whether Amazon allows s as a device model or a serial.
+//
 // Source: developer.amazon.com/docs/dash/lwa-web-api.html
-var deviceName = regexp.MustCompile(`^[A-Za-z0-9_+-]{1,64}$`)
+func isDeviceName(s string) bool { return len(s) <= 64 && deviceCharacters.MatchString(s) }
 
 // readScopeData checks the JSON beside the scopes; the refusal is nil when all is well.
 func readScopeData(asked []string, text string) (scopeData, *refusal) {
@@ -108,7 +112,7 @@ func (d *scopeData) readDevice(scope string, member json.RawMessage) bool {
 		v.Model, v.Serial = v.Product, v.Instances.Serial
 	}
 	d.model, d.serial, d.test, d.nonLive = v.Model, v.Serial, bool(v.Test), bool(v.NonLive)
-	return deviceName.MatchString(d.model) && deviceName.MatchString(d.serial)
+	return isDeviceName(d.model) && isDeviceName(d.serial)
 }
 
 // readEssential notes a scope that is declared voluntary. Only those about the profile
