@@ -77,7 +77,10 @@ func (w *recorder) serve(h http.Handler, r *http.Request) (broken bool) {
 
 func (w *recorder) response(r *http.Request, broken bool) *http.Response {
 	var body io.Reader = &w.body
-	if broken {
+	switch {
+	case r.Method == http.MethodHead:
+		body = http.NoBody
+	case broken:
 		body = io.MultiReader(body, cutOff{})
 	}
 	length, err := strconv.ParseInt(w.sent.Get("Content-Length"), 10, 64)

@@ -57,16 +57,16 @@ var routes = map[string]Route{
 	"/sdk/na/login1.js":        RouteSDK, // as on assets.loginwithamazon.com
 }
 
-// methods are those of a route; none: any.
+// methods are those of a route; none: any. HEAD is GET whose body stays away.
 var methods = map[Route][]string{
-	RouteAuthorize: {http.MethodGet},
+	RouteAuthorize: {http.MethodGet, http.MethodHead},
 	RouteConsent:   {http.MethodPost},
 	RouteToken:     {http.MethodPost},
 	RouteCodePair:  {http.MethodPost},
-	RouteVerify:    {http.MethodGet, http.MethodPost},
-	RouteTokenInfo: {http.MethodGet},
-	RouteProfile:   {http.MethodGet},
-	RouteSDK:       {http.MethodGet},
+	RouteVerify:    {http.MethodGet, http.MethodHead, http.MethodPost},
+	RouteTokenInfo: {http.MethodGet, http.MethodHead},
+	RouteProfile:   {http.MethodGet, http.MethodHead},
+	RouteSDK:       {http.MethodGet, http.MethodHead},
 }
 
 var knownMethods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}

@@ -242,9 +242,12 @@ func TestMethods(t *testing.T) {
 	for _, tt := range []struct{ method, path, allow string }{
 		{"GET", "/auth/o2/token", "POST"},
 		{"PUT", "/auth/O2/token", "POST"},
-		{"POST", "/auth/o2/tokeninfo", "GET"},
-		{"POST", "/user/profile", "GET"},
-		{"HEAD", "/ap/oa", "GET"},
+		{"HEAD", "/auth/o2/token", "POST"},
+		{"OPTIONS", "/auth/o2/token", "POST"},
+		{"POST", "/auth/o2/tokeninfo", "GET, HEAD"},
+		{"POST", "/user/profile", "GET, HEAD"},
+		{"POST", "/ap/oa", "GET, HEAD"},
+		{"PUT", "/us/code", "GET, HEAD, POST"},
 		{"GET", "/ap/oa/consent", "POST"},
 	} {
 		a := do(t, srv, request(t, tt.method, tt.path, form, ""))

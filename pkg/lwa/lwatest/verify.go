@@ -17,7 +17,7 @@ func (s *Server) verify(q *request) reply {
 	switch {
 	case q.bad != nil:
 		return *s.badRequestPage("Malformed request", nil)
-	case q.method == http.MethodGet || text == "":
+	case q.method != http.MethodPost || text == "":
 		return codePage(http.StatusOK, codeView{Title: "Connect your device"}, "code asked")
 	}
 	user := userDigest(text)
