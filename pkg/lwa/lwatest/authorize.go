@@ -58,11 +58,15 @@ func (s *Server) readAuthorization(q *request, query string) (*authorization, *r
 			"has not been whitelisted for your application. Add it under Allowed Return URLs in the Web Settings of "+
 			"your security profile.", params)
 	}
-	if r := a.read(q, params); r != nil {
-		p := a.refuse(q, *r)
-		return nil, &p
+	r := a.read(q, params)
+	switch {
+	case r == nil:
+		return a, nil
+	case q.sw.UnknownScopePage && *r == unknownScope:
+		return nil, s.badRequestPage(r.description, params)
 	}
-	return a, nil
+	p := a.refuse(q, *r)
+	return nil, &p
 }
 
 // read checks everything that a redirect can complain about.
@@ -103,8 +107,10 @@ var (
 // isHashed reports whether s can be a challenge of the method S256. Source: RFC 7636 §4.2.
 func isHashed(s string) bool { return len(s) == 43 && base64URL.MatchString(s) }
 
-// isVerifier reports whether s can be a verifier, or a plain challenge. Source: RFC 7636 §4.1.
-func isVerifier(s string) bool { return 43 <= len(s) && len(s) <= 128 && unreserved.MatchString(s) }
+// isVerifier reports whether text can be a verifier, or a plain challenge. Source: RFC 7636 §4.1.
+func (s *Switches) isVerifier(text string) bool {
+	return (s.AnyVerifierLength || 43 <= len(text) && len(text) <= 128) && unreserved.MatchString(text)
+}
 
 func (a *authorization) readChallenge(q *request, params url.Values) *refusal {
 	a.challenge, a.method = params.Get("code_challenge"), params.Get("code_challenge_method")
@@ -121,7 +127,7 @@ func (a *authorization) readChallenge(q *request, params url.Values) *refusal {
 	switch {
 	case a.method != "S256" && (a.method != "plain" || !q.sw.PlainChallenge):
 		return &badMethod
-	case a.method == "S256" && !isHashed(a.challenge), !isVerifier(a.challenge):
+	case a.method == "S256" && !isHashed(a.challenge), !q.sw.isVerifier(a.challenge):
 		return &badChallenge
 	}
 	return nil

@@ -85,7 +85,7 @@ func (g *grant) checkProof(q *request, proven bool) *refusal {
 		return nil
 	case verifier == "" && proven && q.sw.VerifierOptionalWithSecret:
 		return nil
-	case !g.Code.verifiedBy(verifier):
+	case !g.Code.verifiedBy(verifier, q.sw):
 		return &badVerifier
 	}
 	return nil
@@ -101,8 +101,8 @@ func (q *request) badVerifier() refusal {
 }
 
 // verifiedBy reports whether a verifier is the one behind the code's challenge.
-func (c code) verifiedBy(verifier string) bool {
-	if !isVerifier(verifier) {
+func (c code) verifiedBy(verifier string, sw *Switches) bool {
+	if !sw.isVerifier(verifier) {
 		return false
 	}
 	if c.Method == "S256" {

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
@@ -66,8 +68,8 @@ func TestEveryHostIsTheSame(t *testing.T) {
 	}
 }
 
-// TestFidelityNamesTests: each test that FIDELITY.md names exists.
-func TestFidelityNamesTests(t *testing.T) {
+// TestFidelityIsWhole: each test that FIDELITY.md names exists, and it tells of each switch.
+func TestFidelityIsWhole(t *testing.T) {
 	files, err := filepath.Glob("*_test.go")
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +97,11 @@ func TestFidelityNamesTests(t *testing.T) {
 	for _, name := range named {
 		if !tests[name] {
 			t.Errorf("FIDELITY.md names %s, which is no test here", name)
+		}
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[lwatest.Switches]()) {
+		if !strings.Contains(string(text), "`"+field.Name+"`") {
+			t.Errorf("FIDELITY.md does not say what the switch %s is about", field.Name)
 		}
 	}
 }

@@ -105,6 +105,8 @@ func (s *Server) route(q *request) reply {
 	switch {
 	case q.route == "":
 		return s.errorPage(http.StatusNotFound, "There is nothing at this address.")
+	case q.method == http.MethodOptions && q.sw.Preflight && slices.Contains(scripted, q.route):
+		return reply{status: http.StatusOK, json: struct{}{}, outcome: "preflight"}
 	case methods[q.route] != nil && !slices.Contains(methods[q.route], q.method):
 		p := q.refuse(refusal{http.StatusMethodNotAllowed, "invalid_request", "The request method is not supported", ""})
 		p.allow = strings.Join(methods[q.route], ", ")

@@ -113,7 +113,7 @@ func (s *Server) read(r *http.Request) *request {
 		method: r.Method, query: r.URL.RawQuery, header: r.Header, origin: originOf(r),
 	}
 	q.route, q.path = routeOf(r.URL.Path)
-	q.basicID, q.basicKey, q.basic = r.BasicAuth()
+	q.readBasic(r)
 	if !slices.Contains(knownMethods, r.Method) {
 		q.method = unknown
 	}
@@ -126,6 +126,19 @@ func (s *Server) read(r *http.Request) *request {
 		q.params, _ = url.ParseQuery(q.query)
 	}
 	return q
+}
+
+// readBasic reads the credentials of the Authorization header.
+func (q *request) readBasic(r *http.Request) {
+	q.basicID, q.basicKey, q.basic = r.BasicAuth()
+	if !q.basic || !q.sw.BasicEncoded {
+		return
+	}
+	id, badID := url.QueryUnescape(q.basicID)
+	key, badKey := url.QueryUnescape(q.basicKey)
+	if badID == nil && badKey == nil { // else they were not encoded
+		q.basicID, q.basicKey = id, key
+	}
 }
 
 func originOf(r *http.Request) string {

@@ -62,6 +62,10 @@ func (s *Server) describeSharing(h http.Header, q *request) {
 	for _, k := range s.st.clients {
 		if k.callableFrom(origin) {
 			h.Set("Access-Control-Allow-Origin", origin)
+			if q.method == http.MethodOptions && q.sw.Preflight {
+				h.Set("Access-Control-Allow-Methods", "GET, POST")
+				h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Amz-Access-Token")
+			}
 			return
 		}
 	}

@@ -100,6 +100,11 @@ type Switches struct {
 	StrayVerifier bool `json:"stray_verifier"`
 	// PlainChallenge takes the challenge method plain; default true.
 	PlainChallenge bool `json:"plain_challenge"`
+	// AnyVerifierLength takes verifiers of other lengths than 43 to 128; default false.
+	AnyVerifierLength bool `json:"any_verifier_length"`
+	// UnknownScopePage shows a page in place of the redirect with invalid_scope, as has
+	// been seen with some clients; default false.
+	UnknownScopePage bool `json:"unknown_scope_page"`
 
 	// CodePairLife is how long a device code and its user code work, 10m; PollInterval
 	// is how long the device is told to wait between polls, 30s.
@@ -122,6 +127,12 @@ type Switches struct {
 
 	// BasicAuth takes client credentials in the Authorization header; default true.
 	BasicAuth bool `json:"basic_auth"`
+	// BasicEncoded reads those percent-encoded, as RFC 6749 §2.3.1 has them. Default false:
+	// as they are, as curl -u sends them.
+	BasicEncoded bool `json:"basic_encoded"`
+	// Preflight lets pages of allowed origins send tokens in headers, for which browsers
+	// ask leave by OPTIONS first. Default false: 405.
+	Preflight bool `json:"preflight"`
 	// JSONBodies takes token requests as JSON; default true.
 	JSONBodies bool `json:"json_bodies"`
 	// JSONScopeLists takes the scope of such a request as a list, too; default false.

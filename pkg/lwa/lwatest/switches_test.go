@@ -62,6 +62,16 @@ func TestSwitchedRefreshLife(t *testing.T) {
 	wantRefusal(t, post(t, srv, refreshForm(token)), 400, "invalid_grant", badRefresh)
 }
 
+// FIDELITY.md §1.
+func TestCodeLifeSwitch(t *testing.T) {
+	srv := newServer(t, func(sw *lwatest.Switches) { sw.CodeLife = lwatest.Duration(time.Minute) })
+	early, late := visit(t, srv).Get("code"), visit(t, srv).Get("code")
+	srv.Clock().Advance(time.Minute - time.Second)
+	wantTokens(t, post(t, srv, exchangeForm(early)))
+	srv.Clock().Advance(time.Second)
+	wantRefusal(t, post(t, srv, exchangeForm(late)), 400, "invalid_grant", badCode)
+}
+
 // FIDELITY.md §17: whether another access token ends the earlier ones.
 func TestSwitchedOneAccessToken(t *testing.T) {
 	for one, want := range map[bool]bool{false: true, true: false} {

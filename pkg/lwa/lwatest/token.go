@@ -73,6 +73,9 @@ func (s *Server) authenticate(q *request) (k *client, proven bool, bad *refusal)
 		return nil, false, &invalidClient
 	}
 	secret, sent := q.params.Get("client_secret"), q.params.Has("client_secret")
+	if secret == "" && len(k.Secrets) == 0 {
+		sent = false // a public client's library that always writes one
+	}
 	if q.basic {
 		if sent && secret != q.basicKey || q.clientID() != q.basicID {
 			return nil, false, &invalidClient

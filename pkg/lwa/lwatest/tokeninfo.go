@@ -86,6 +86,9 @@ func (q *request) accessToken(bearer bool) (string, *refusal) {
 	if q.bad != nil {
 		return "", q.bad
 	}
+	if bad := q.repeated(q.params); bad != nil {
+		return "", bad
+	}
 	token := q.params.Get("access_token")
 	if token == "" {
 		token = q.header.Get("x-amz-access-token")
