@@ -23,6 +23,11 @@ func (c *control) advance(ctx context.Context, d time.Duration) error {
 	return c.post(ctx, "/sandbox/clock", map[string]string{"advance": d.String()})
 }
 
+// clock returns what the sandbox's clock shows.
+func (c *control) clock(ctx context.Context) (at sandbox.Time, err error) {
+	return at, c.call(ctx, http.MethodGet, "/sandbox/clock", "", nil, &at)
+}
+
 func (c *control) calls(ctx context.Context) (n sandbox.Calls, err error) {
 	return n, c.call(ctx, http.MethodGet, "/sandbox/calls", "", nil, &n)
 }

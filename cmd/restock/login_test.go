@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -336,6 +337,23 @@ func TestLoginRefuses(t *testing.T) {
 				t.Error("the secret was printed")
 			}
 		})
+	}
+}
+
+// How much there is in the sandbox says nothing about its clock.
+func TestTokenOfCrowdedSandbox(t *testing.T) {
+	b := startSandbox(t, nil)
+	for i := range 20 {
+		customer := map[string]string{"user_id": fmt.Sprintf("amzn1.account.EXAMPLE%d", i), "name": strings.Repeat("x", 60_000), "email": "x@example.com", "postal_code": "10115"}
+		if err := (&control{newAPI(b.APIURL)}).post(t.Context(), "/sandbox/customers", customer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := []string{"--data", filepath.Join(t.TempDir(), "restock.db"), "--scope", "messaging:push"}
+	first := token(t, b.env(), args...)
+	advance(t, b, "2h")
+	if token(t, b.env(), args...) == first {
+		t.Error("a token was printed that has expired by the sandbox's clock")
 	}
 }
 

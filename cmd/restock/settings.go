@@ -140,11 +140,11 @@ func sandboxAhead(ctx context.Context, lwaURL string) time.Duration {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	s, err := (&control{newAPI(strings.TrimRight(lwaURL, "/"))}).state(ctx)
-	if err != nil || s.Now.IsZero() {
+	at, err := (&control{newAPI(strings.TrimRight(lwaURL, "/"))}).clock(ctx)
+	if err != nil || at.Now.IsZero() {
 		return 0
 	}
-	return time.Until(s.Now)
+	return time.Until(at.Now)
 }
 
 // askSecret asks a person for a client secret, without showing it; zero where nobody can

@@ -71,11 +71,14 @@ func (s *Sandbox) setClock(in struct {
 	return s.clock(), nil
 }
 
-func (s *Sandbox) clock() any {
-	return struct {
-		Now   time.Time        `json:"now"`
-		Moved lwatest.Duration `json:"moved"`
-	}{s.Clock().Now(), lwatest.Duration(s.Clock().Offset())}
+// Time is what the clock shows.
+type Time struct {
+	Now   time.Time        `json:"now"`
+	Moved lwatest.Duration `json:"moved"` // how far the clock is from the real time
+}
+
+func (s *Sandbox) clock() Time {
+	return Time{s.Clock().Now(), lwatest.Duration(s.Clock().Offset())}
 }
 
 // which names a device, or a customer, or both.

@@ -29,6 +29,7 @@ func (s *Sandbox) routes() []route {
 		{"GET", "/sandbox/state", "customers, devices, orders, grants and the clock", nil, answer(func(*http.Request) (any, error) { return s.State(), nil })},
 		{"GET", "/sandbox/calls", "how often what was asked, since the process started", nil, answer(func(*http.Request) (any, error) { return s.Calls(), nil })},
 		{"GET", "/sandbox/journal", "what was asked and answered; ?lwa=N&drs=N: after these entries", nil, answer(s.journal)},
+		{"GET", "/sandbox/clock", "the time, and how far the clock was moved", nil, answer(func(*http.Request) (any, error) { return s.clock(), nil })},
 		{"POST", "/sandbox/clock", "moves the clock on", sample(`{"advance": "24h"}`), body(s.setClock)},
 		{"POST", "/sandbox/subscribe", "the customer subscribes to a slot, or ends that", sample(`{"thing": "ACME-VAC-1::SN0001", "slot": "filter", "subscribed": true}`), body(s.subscribe)},
 		{"POST", "/sandbox/orders/{id}/{step}", "takes an order of /sandbox/state on: ship, deliver, cancel or resolve", nil, answer(s.order)},

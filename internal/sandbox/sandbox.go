@@ -7,6 +7,7 @@
 //
 //	GET  /sandbox                                 all of these, with sample bodies
 //	GET  /sandbox/state                           customers, devices, orders, grants and the clock
+//	GET  /sandbox/clock                           the time, and how far the clock was moved
 //	POST /sandbox/clock {"advance":"24h"}         moves the clock on
 //	POST /sandbox/withdraw {"thing":…}            the customer withdraws consent; "customer" instead: from all
 //	                                              devices; "notify":true: DRS tells of it at once

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"slices"
-	"time"
 
 	"github.com/restock-dev/restock/pkg/drs/drstest"
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
@@ -10,8 +9,7 @@ import (
 
 // State is all that there is in the sandbox.
 type State struct {
-	Now       time.Time          `json:"now"`
-	Moved     lwatest.Duration   `json:"moved"` // how far the clock is from the real time
+	Time
 	Customers []lwatest.Customer `json:"customers"`
 	Devices   []Device           `json:"devices"`
 	Orders    []drstest.Order    `json:"orders"`
@@ -29,7 +27,7 @@ type Device struct {
 // State returns what there is now.
 func (s *Sandbox) State() State {
 	st := State{
-		Now: s.Clock().Now(), Moved: lwatest.Duration(s.Clock().Offset()),
+		Time:      s.clock(),
 		Customers: s.LWA.Customers(), Devices: []Device{}, Orders: s.DRS.Orders(), Grants: s.LWA.Grants(lwatest.Match{}),
 	}
 	if st.Orders == nil {
