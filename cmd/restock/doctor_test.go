@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/restock-dev/restock/internal/doctor"
 	"github.com/restock-dev/restock/internal/local"
@@ -174,5 +175,21 @@ func TestDoctorExplain(t *testing.T) {
 	c.Stdout = &out
 	if err := c.Run(); err != nil || !strings.Contains(out.String(), "TOO_OLD") || strings.Contains(out.String(), "BAD_MESSAGE") {
 		t.Errorf("from standard input: %v %s", err, out.String())
+	}
+}
+
+// A clock that somebody has moved on to see what comes of it is no fault of a set-up.
+func TestDoctorOnMovedSandbox(t *testing.T) {
+	b := startSandbox(t, nil)
+	advance(t, b, "24h")
+	alone := findings(t, append(b.env(), "RESTOCK_DRS_URL="+b.APIURL), 0, "--data", filepath.Join(t.TempDir(), "restock.db"))
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	if err := (&control{newAPI(u.Addresses.Sandbox)}).advance(t.Context(), 24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]map[string]doctor.Finding{"alone": alone, "restock up": findings(t, nil, 0, "--data", u.data)} {
+		if f := got["clock"]; f.Level != doctor.OK || !strings.Contains(f.Found, "moved on by 24h0m0s") {
+			t.Errorf("%s: %+v", name, f)
+		}
 	}
 }

@@ -44,6 +44,13 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+func (w *world) advance(t *testing.T, by time.Duration) {
+	t.Helper()
+	if err := w.box.Advance(by); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // wants checks that exactly the named checks are not well, each at a level and with words
 // in what it says.
 func wants(t *testing.T, f doctor.Findings, want map[string][]string) {
@@ -131,6 +138,17 @@ func TestCheckLWA(t *testing.T) {
 				w.lwa.Now = func() time.Time { return time.Now().Add(-10 * time.Minute) }
 			},
 			map[string][]string{"clock": {"fail", "behind", "NTP"}},
+		},
+		"sandbox moved on": {
+			func(t *testing.T, w *world) { w.advance(t, 24*time.Hour) },
+			map[string][]string{"clock": {"ok", "the sandbox", "moved on by 24h0m0s"}},
+		},
+		"sandbox moved on, clock ten minutes ahead": {
+			func(t *testing.T, w *world) {
+				w.advance(t, 24*time.Hour)
+				w.lwa.Now = func() time.Time { return time.Now().Add(10 * time.Minute) }
+			},
+			map[string][]string{"clock": {"fail", "is 10m", "ahead of", "24h0m0s", "NTP"}},
 		},
 		"throttled": {
 			func(t *testing.T, w *world) {

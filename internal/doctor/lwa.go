@@ -38,7 +38,7 @@ func CheckLWA(ctx context.Context, l LWA) (f Findings) {
 	l.client(&f, page, answer)
 	l.redirect(&f, page)
 	l.scope(&f, page)
-	l.clock(&f, seen)
+	l.clock(ctx, &f, seen)
 	return f
 }
 
