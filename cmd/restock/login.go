@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/restock-dev/restock/internal/config"
@@ -53,8 +54,8 @@ type login struct {
 	*loginCommand
 	party    *party
 	data     string
-	extra    any  // scope data, nil for none
-	answered bool // the customer has decided
+	extra    any         // scope data, nil for none
+	answered atomic.Bool // the customer has decided
 }
 
 // exchangeTimeout bounds what is asked of LWA once the customer has decided.
@@ -80,6 +81,7 @@ func (c *loginCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
+	defer context.AfterFunc(ctx, l.finishing)()
 	if c.Device {
 		err = l.byCodePair(limited, cfg)
 	} else {
@@ -87,13 +89,20 @@ func (c *loginCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	l.progress("")
 	switch {
-	case err == nil || l.answered:
+	case err == nil || l.answered.Load():
 	case ctx.Err() != nil:
 		return errors.New("stopped before anybody has signed in")
 	case limited.Err() != nil:
 		return fmt.Errorf("nobody has signed in within %s; start again, with more --timeout if need be", c.Timeout)
 	}
 	return explained(err)
+}
+
+// finishing tells whoever has pressed Ctrl-C why the command does not end yet.
+func (l *login) finishing() {
+	if l.answered.Load() {
+		l.note("Finishing, for this sign-in can't be had twice. Ctrl-C again gives it up.")
+	}
 }
 
 // meet finds the LWA to sign in to, and the secret.
@@ -137,7 +146,7 @@ func (l *login) byRedirect(ctx context.Context, cfg *config.Config) error {
 	}
 	l.invite(page)
 	return receiver.Await(ctx, state, func(ctx context.Context, a loopback.Answer) error {
-		l.answered = true
+		l.answered.Store(true)
 		l.progress("exchanging the code")
 		limited, cancel := context.WithTimeout(ctx, exchangeTimeout)
 		defer cancel()
@@ -212,7 +221,7 @@ func (l *login) byCodePair(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	l.answered = true
+	l.answered.Store(true)
 	l.narrow(strings.Fields(token.Scope))
 	return l.keep(unlimited, token)
 }

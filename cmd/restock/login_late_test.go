@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
-	"time"
 )
 
 // before returns the environment of a sandbox behind a proxy, which calls back before it
@@ -41,8 +41,8 @@ func TestLoginStoppedWhileExchanging(t *testing.T) {
 			env := b.before(t, "/auth/o2/token", func(_ http.ResponseWriter, r *http.Request) {
 				_ = l.cmd.Process.Signal(os.Interrupt)
 				select {
+				case <-l.finishing: // it has heard of it
 				case <-r.Context().Done():
-				case <-time.After(300 * time.Millisecond): // it has had time to give up
 				}
 				if lost {
 					panic(http.ErrAbortHandler)
@@ -54,7 +54,9 @@ func TestLoginStoppedWhileExchanging(t *testing.T) {
 			back := consent(t, authorize.URL)
 			status, page := openPage(t, back.String())
 			if lost {
-				l.ends(t).sentence(t, exitFailed, "lwa: exchange")
+				r := l.ends(t)
+				_, r.err, _ = strings.Cut(r.err, "\n") // the first is about Ctrl-C
+				r.sentence(t, exitFailed, "lwa: exchange")
 				return
 			}
 			if status != 200 {

@@ -30,14 +30,26 @@ type loginProcess struct {
 	lines *bufio.Scanner
 	all   strings.Builder
 	log   *tail
+	// finishing is closed once it says so, after a first Ctrl-C.
+	finishing chan struct{}
+}
+
+// Write implements [io.Writer] for what a login says on standard error.
+func (l *loginProcess) Write(b []byte) (int, error) {
+	before := strings.Contains(l.log.String(), "Finishing")
+	n, err := l.log.Write(b)
+	if !before && strings.Contains(l.log.String(), "Finishing") {
+		close(l.finishing)
+	}
+	return n, err
 }
 
 func startLogin(t *testing.T, env []string, args ...string) *loginProcess {
 	t.Helper()
-	l := &loginProcess{log: new(tail)}
+	l := &loginProcess{log: new(tail), finishing: make(chan struct{})}
 	l.cmd = exec.Command(binary, append([]string{"login", "--json"}, args...)...)
 	l.cmd.Env = append(append(cleanEnvironment(), "HOME="+t.TempDir(), "XDG_DATA_HOME="), env...)
-	l.cmd.Stderr = l.log
+	l.cmd.Stderr = l
 	out, err := l.cmd.StdoutPipe()
 	if err == nil {
 		err = l.cmd.Start()

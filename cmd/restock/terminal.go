@@ -35,6 +35,15 @@ func (t *terminal) printf(format string, args ...any) {
 	t.draw()
 }
 
+// note tells a person something beside what is printed, above what is drawn as under way.
+func (t *terminal) note(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wipe()
+	fmt.Fprintln(t.err, text)
+	t.draw()
+}
+
 // progress draws text as under way until the next call; "" ends it. Where nothing can
 // be drawn over, nothing is drawn.
 func (t *terminal) progress(text string) {
