@@ -373,7 +373,7 @@ func TestWrongTypeNamesTheMember(t *testing.T) {
 			a.problem(t, http.StatusBadRequest, "bad_field")
 			var p struct{ Field, Detail string }
 			a.json(t, &p)
-			if p.Field != member || !strings.HasPrefix(p.Detail, member+" can't be") {
+			if p.Field != member || !strings.HasPrefix(p.Detail, member+" must be ") {
 				t.Errorf("%s: field = %q, detail %q; want %s", path, p.Field, p.Detail, member)
 			}
 		}

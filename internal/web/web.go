@@ -2,11 +2,15 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
+	"reflect"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -39,7 +43,8 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 }
 
 // ReadJSON reads the body, one JSON object of at most [MaxBody] bytes, into v.
-// Members that v does not know are ignored.
+// Members that v does not know are ignored. Names count as they are written, in their case, and
+// no member may be given twice: whoever else reads the body must not see another device in it.
 func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return New(CodeNotJSON, "send the body as Content-Type: application/json")
@@ -57,21 +62,57 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
 
 // DecodeJSON reads one JSON object into v, as [ReadJSON] does.
 func DecodeJSON(body []byte, v any) error {
-	if !utf8.Valid(body) || !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
+	if !utf8.Valid(body) || !json.Valid(body) || !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
 		return New(CodeBadBody, "the body must be one JSON object in UTF-8")
 	}
-	err := json.Unmarshal(body, v)
+	body, err := exact(body)
+	if err != nil {
+		return err
+	}
+	err = json.Unmarshal(body, v)
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong) && wrong.Field != "":
 		// Before the member stand the names of Go's embedded structs, which no caller knows.
 		member := wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:]
-		return BadField(member, member+" can't be a "+strings.Fields(wrong.Value)[0])
+		return BadField(member, member+" must be "+cmp.Or(kinds[wrong.Type.Kind()], "of another kind"))
 	case err != nil:
 		return New(CodeBadBody, "the body must be one JSON object in UTF-8")
 	}
 	return nil
 }
+
+var kinds = map[reflect.Kind]string{
+	reflect.String: "a string", reflect.Bool: "true or false", reflect.Int: "a whole number", reflect.Int64: "a whole number",
+	reflect.Float64: "a number", reflect.Slice: "a list", reflect.Map: "an object", reflect.Struct: "an object",
+}
+
+// exact returns body, which is valid, for [json.Unmarshal], which takes a name in whatever
+// case, and the last member of one name: without the names that aren't all in small letters, as
+// those of all of ours are, and only if no name comes twice.
+func exact(body []byte) ([]byte, error) {
+	members, foreign := map[string]json.RawMessage{}, false
+	d := json.NewDecoder(bytes.NewReader(body))
+	_, _ = d.Token() // the brace; nothing here can fail, for body is valid
+	for d.More() {
+		token, _ := d.Token()
+		name, _ := token.(string)
+		var value json.RawMessage
+		_ = d.Decode(&value)
+		if _, twice := members[name]; twice {
+			return nil, New(CodeBadBody, "no member may be given twice")
+		}
+		members[name] = value
+		foreign = foreign || !small.MatchString(name)
+	}
+	if !foreign {
+		return body, nil
+	}
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return !small.MatchString(name) })
+	return json.Marshal(members)
+}
+
+var small = regexp.MustCompile(`^[a-z0-9_]*$`)
 
 // Bearer returns the bearer token of the request, "" without one.
 func Bearer(r *http.Request) string {

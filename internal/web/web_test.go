@@ -104,6 +104,8 @@ func TestProblems(t *testing.T) {
 		{"truncated", post(`{"slot":`), 400, "bad_body", ""},
 		{"two values", post(`{}{}`), 400, "bad_body", ""},
 		{"not UTF-8", post("{\"slot\":\"\xff\"}"), 400, "bad_body", ""},
+		{"a member twice", post(`{"slot":"x","slot":"y"}`), 400, "bad_body", ""},
+		{"a member twice, once escaped", post(`{"slot":"x","sl\u006ft":"y"}`), 400, "bad_body", ""},
 		{"wrong type", post(`{"slot":7}`), 400, "bad_field", "slot"},
 		{"fraction", post(`{"count":1.5}`), 400, "bad_field", "count"},
 		{"over 64 KiB", post(`{"slot":"` + strings.Repeat("x", 64<<10) + `"}`), 413, "too_large", ""},
@@ -146,10 +148,27 @@ func TestProblemHeaders(t *testing.T) {
 }
 
 func TestReadJSONIgnoresWhatItDoesNotKnow(t *testing.T) {
-	res := do(t, web.Options{}, post(`{"slot":"filter","firmware":"2.1"}`))
-	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != 200 || !strings.Contains(string(body), `"slot":"filter"`) {
-		t.Errorf("answer = %d %q, %v", res.StatusCode, body, err)
+	for _, body := range []string{
+		`{"slot":"filter","firmware":"2.1"}`,
+		`{"slot":"filter","Slot":"other","ſlot":"long s"}`,
+		`{"SLOT":"other","slot":"filter"}`,
+	} {
+		res := do(t, web.Options{}, post(body))
+		answer, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != 200 || !strings.Contains(string(answer), `"slot":"filter"`) {
+			t.Errorf("answer to %s = %d %q, %v", body, res.StatusCode, answer, err)
+		}
+	}
+}
+
+func TestReadJSONSaysWhatAMemberMustBe(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"slot":[]}`:   "slot must be a string",
+		`{"count":1.5}`: "count must be a whole number",
+	} {
+		if p := readProblem(t, do(t, web.Options{}, post(body))); p.Detail != want {
+			t.Errorf("detail of %s = %q, want %q", body, p.Detail, want)
+		}
 	}
 }
 
