@@ -218,7 +218,11 @@ func TestBadFields(t *testing.T) {
 func TestRegistrationsRefused(t *testing.T) {
 	w := newWorld(t)
 	code := w.appCode(w.client.ClientID, customerOne)
-	w.register(code, "code_verifier", strings.Repeat("x", 43)).problem(t, http.StatusBadRequest, "unauthorized_client")
+	a := w.register(code, "code_verifier", strings.Repeat("x", 43))
+	a.problem(t, http.StatusBadRequest, "unauthorized_client")
+	if !strings.Contains(a.body, "The verifier is not the one") {
+		t.Errorf("answer = %s, want it to say what to change", a.body)
+	}
 	w.register(code).problem(t, http.StatusBadRequest, "invalid_grant") // LWA takes a code once
 	w.register("short").problem(t, http.StatusBadRequest, "invalid_request")
 	if w.registration().Version != 0 {

@@ -1,6 +1,7 @@
 package callback
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -96,7 +97,8 @@ func problemOf(err error) error {
 		return web.New(web.CodeTaken, "the device is registered, and Amazon did not say whether to this customer; "+
 			"nothing was changed. Sign in again in a few minutes")
 	case refused:
-		return &web.Problem{Status: 400, Code: refusal.code, Detail: "Login with Amazon refused the code; sign in again"}
+		advice := cmp.Or(lwa.Explain(err), "Sign in again.")
+		return &web.Problem{Status: 400, Code: refusal.code, Detail: "Login with Amazon refused the code. " + advice}
 	case unknown:
 		return web.New(web.CodeExchangeUnknown, "Login with Amazon gave no clear answer, and the code may be used up; sign in again")
 	case notStored:
