@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/iot"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"gopkg.in/yaml.v3"
@@ -23,9 +24,9 @@ import (
 	"github.com/restock-dev/restock/pkg/drs/drstest"
 )
 
-// checked are the pages whose commands are checked here; those of restock are checked
-// beside the command itself.
-var checked = []string{"deploy.md"}
+// checked are the pages whose commands are checked here, and how many each has at least; those
+// of restock are checked beside the command itself.
+var checked = map[string]int{"deploy.md": 60, "operations.md": 6}
 
 // shell returns the lines of the sh blocks of a page.
 func shell(text string) (lines []string) {
@@ -63,10 +64,10 @@ func TestCommands(t *testing.T) {
 	tpl := readTemplate(t)
 	config := read(t, "../samconfig.toml")
 	makefile := read(t, "../Makefile")
-	for _, page := range checked {
+	for page, least := range checked {
 		text := read(t, page)
 		lines := shell(text)
-		if len(lines) < 20 {
+		if len(lines) < least {
 			t.Errorf("%s has %d commands", page, len(lines))
 		}
 		for _, line := range lines {
@@ -93,7 +94,7 @@ func TestCommands(t *testing.T) {
 				if words[len(words)-1] != provision.RootCA {
 					t.Errorf("%s: the root certificate is at %s", line, provision.RootCA)
 				}
-			case "restock", "git", "mosquitto_rr", "cd", "export":
+			case "restock", "git", "mosquitto_rr", "cd", "export", "umask", "install", "rm":
 			default:
 				t.Errorf("%s: nobody checks this command", line)
 			}
@@ -150,6 +151,8 @@ var inputs = map[string]any{
 	"iot update-certificate":          iot.UpdateCertificateInput{},
 	"iot create-keys-and-certificate": iot.CreateKeysAndCertificateInput{},
 	"iot create-thing":                iot.CreateThingInput{},
+	"lambda get-account-settings":     lambda.GetAccountSettingsInput{},
+	"secretsmanager get-secret-value": secretsmanager.GetSecretValueInput{},
 	"secretsmanager put-secret-value": secretsmanager.PutSecretValueInput{},
 	"secretsmanager delete-secret":    secretsmanager.DeleteSecretInput{},
 	"sqs purge-queue":                 sqs.PurgeQueueInput{},
@@ -187,7 +190,7 @@ var flags = map[string][]string{
 	"validate": {"--lint"},
 	"build":    {"--template-file", "--build-dir"},
 	"deploy":   {"--config-env", "--parameter-overrides", "--template-file", "--stack-name"},
-	"logs":     {"--stack-name", "--config-env", "--tail"},
+	"logs":     {"--stack-name", "--config-env", "--name", "--tail"},
 	"delete":   {"--stack-name", "--config-env"},
 }
 
@@ -215,6 +218,10 @@ func checkSAM(t *testing.T, tpl *template, config string, words []string) {
 			if !strings.Contains(config, `stack_name = "`+word+`"`) && word != "restock-provisioning" {
 				t.Errorf("%s: samconfig.toml has no stack %s", line, word)
 			}
+		case "--name":
+			if _, ok := tpl.Resources[word]; !ok {
+				t.Errorf("%s: the template has no %s", line, word)
+			}
 		case "--parameter-overrides":
 			checkParameter(t, tpl, line, word)
 		}
@@ -236,40 +243,61 @@ func checkParameter(t *testing.T, tpl *template, where, word string) {
 // What a page calls a parameter or an output is one of the template.
 func TestNames(t *testing.T) {
 	tpl := readTemplate(t)
-	for _, page := range checked {
-		text := read(t, page)
-		outputs := regexp.MustCompile("(?i)outputs?\\s+`([A-Za-z]+)`").FindAllStringSubmatch(text, -1)
-		parameters := regexp.MustCompile("(?:`|\")([A-Z][A-Za-z]+=[a-z0-9-]+)(?:`|\")").FindAllStringSubmatch(text, -1)
-		if len(outputs) < 8 || len(parameters) < 5 {
-			t.Errorf("%s names %d outputs and %d parameters", page, len(outputs), len(parameters))
+	const page = "deploy.md" // operations.md is held against the template beside the functions
+	text := read(t, page)
+	outputs := regexp.MustCompile("(?i)outputs?\\s+`([A-Za-z]+)`").FindAllStringSubmatch(text, -1)
+	parameters := regexp.MustCompile("(?:`|\")([A-Z][A-Za-z]+=[a-z0-9-]+)(?:`|\")").FindAllStringSubmatch(text, -1)
+	if len(outputs) < 8 || len(parameters) < 5 {
+		t.Errorf("%s names %d outputs and %d parameters", page, len(outputs), len(parameters))
+	}
+	for _, m := range outputs {
+		if _, ok := tpl.Outputs[m[1]]; !ok {
+			t.Errorf("%s: the template has no output %s", page, m[1])
 		}
-		for _, m := range outputs {
-			if _, ok := tpl.Outputs[m[1]]; !ok {
-				t.Errorf("%s: the template has no output %s", page, m[1])
-			}
+	}
+	for _, m := range parameters {
+		checkParameter(t, &tpl, page, m[1])
+	}
+	for _, row := range rows(text, "parameter | say") {
+		if _, ok := tpl.Parameters[strings.Trim(row[0], "`")]; !ok {
+			t.Errorf("%s: the template has no parameter %s", page, row[0])
 		}
-		for _, m := range parameters {
-			checkParameter(t, &tpl, page, m[1])
+	}
+	for _, name := range regexp.MustCompile("`([A-Z][a-z]+[A-Z][A-Za-z]+)`").FindAllStringSubmatch(text, -1) {
+		_, parameter := tpl.Parameters[name[1]]
+		_, output := tpl.Outputs[name[1]]
+		_, resource := tpl.Resources[name[1]]
+		if !parameter && !output && !resource && !slices.Contains([]string{"OrderPlaced", "ItemShipped", "DeviceModel", "SerialNumber"}, name[1]) {
+			t.Errorf("%s: %s is no parameter, output or resource", page, name[1])
 		}
-		for _, row := range rows(text, "parameter | say") {
-			if _, ok := tpl.Parameters[strings.Trim(row[0], "`")]; !ok {
-				t.Errorf("%s: the template has no parameter %s", page, row[0])
-			}
-		}
-		for _, name := range regexp.MustCompile("`([A-Z][a-z]+[A-Z][A-Za-z]+)`").FindAllStringSubmatch(text, -1) {
-			_, parameter := tpl.Parameters[name[1]]
-			_, output := tpl.Outputs[name[1]]
-			_, resource := tpl.Resources[name[1]]
-			if !parameter && !output && !resource && !slices.Contains([]string{"OrderPlaced", "ItemShipped", "DeviceModel", "SerialNumber"}, name[1]) {
-				t.Errorf("%s: %s is no parameter, output or resource", page, name[1])
-			}
+	}
+}
+
+// Whoever follows deploy.md from top to bottom has what each step needs when they come to it.
+func TestOrder(t *testing.T) {
+	text := read(t, "deploy.md")
+	for _, tt := range []struct{ needed, before string }{
+		{`export PATH="$PWD/bin:$PATH"`, "\nrestock "},
+		{"\nmake build\n", "\nexport PATH="},
+		{"\ngit clone ", "\nmake build\n"},
+		{"\ngit switch -c ours\n", "| parameter | say |"},
+		{"| parameter | say |", "\nsam deploy\n"},
+		{"`KmsKeyArn`", "\nsam deploy\n"},
+		{"\ngit commit ", "\nsam deploy\n"},
+		{"install -m 600 /dev/null lwa.json", "file://lwa.json"},
+		{"file://lwa.json", "rm lwa.json"},
+		{"`CallbackUrl`", "`PairingPage`"},
+	} {
+		needed, before := strings.Index(text, tt.needed), strings.Index(text, tt.before)
+		if needed < 0 || before < 0 || needed > before {
+			t.Errorf("deploy.md has %q at %d, and what needs it, %q, at %d", tt.needed, needed, tt.before, before)
 		}
 	}
 }
 
 // A deployment ships what was built last, whenever that was.
 func TestBuiltBefore(t *testing.T) {
-	for _, page := range checked {
+	for page := range checked {
 		for _, block := range regexp.MustCompile("(?ms)^ *```sh\n(.*?)^ *```").FindAllStringSubmatch(read(t, page), -1) {
 			before, _, deploys := strings.Cut(block[1], "sam deploy")
 			if deploys && !strings.Contains(before, "make sam-build\n") && !strings.Contains(before, "sam build ") {
@@ -281,7 +309,7 @@ func TestBuiltBefore(t *testing.T) {
 
 // A command that AWS answers with a private key must not print it.
 func TestKeysUnprinted(t *testing.T) {
-	for _, page := range checked {
+	for page := range checked {
 		for _, line := range shell(read(t, page)) {
 			if strings.Contains(line, "create-keys-and-certificate") && !strings.Contains(line, "--query certificateArn ") {
 				t.Errorf("%s: this prints the private key: %s", page, line)
