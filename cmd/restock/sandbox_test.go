@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -233,6 +234,15 @@ func TestSandboxRefuses(t *testing.T) {
 	if err := os.WriteFile(bad, []byte(`{"client_secret":"canary-secret"}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	_, port, err := net.SplitHostPort(taken.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		env, args, words []string
 		code             int
@@ -240,7 +250,8 @@ func TestSandboxRefuses(t *testing.T) {
 		"secret without client ID": {[]string{clientSecretVariable + "=canary-secret"}, nil, []string{"RESTOCK_LWA_CLIENT_ID"}, exitUsage},
 		"clients":                  {nil, []string{"--clients", bad}, []string{"--clients", bad, "JSON array"}, exitFailed},
 		"no clients":               {nil, []string{"--clients", bad + ".none"}, []string{"--clients"}, exitFailed},
-		"redirect URL":             {nil, []string{"--redirect-url", "http://example.com/"}, []string{"redirect URL", "https"}, exitFailed},
+		"redirect URL":             {nil, []string{"--redirect-url", "http://example.com/", "--port", port}, []string{"redirect URL", "https"}, exitFailed},
+		"port in use":              {nil, []string{"--port", port}, []string{"--port 0"}, exitFailed},
 		"port":                     {nil, []string{"--port", "70000"}, []string{"--port"}, exitFailed},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -62,14 +62,15 @@ func (s *Sandbox) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if s.l, err = listen(ctx, "--port", "0", s.o.Address); err != nil {
-		return err
-	}
 	if s.o.Client.ID == "" {
 		s.o.Client.ID, s.o.Client.Secret = client.ClientID, client.ClientSecret
 	}
 	s.o.Client.Name = cmp.Or(s.o.Client.Name, exampleName)
 	s.box, err = sandbox.New(sandbox.Options{Clock: clock, Client: s.o.Client, Clients: s.o.Clients, Keep: kept})
+	if err != nil {
+		return err
+	}
+	s.l, err = listen(ctx, "--port", "0", s.o.Address)
 	return err
 }
 
