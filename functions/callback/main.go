@@ -13,7 +13,7 @@ import (
 	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/config"
 	"github.com/restock-dev/restock/internal/gateway"
-	"github.com/restock-dev/restock/pkg/drs"
+	"github.com/restock-dev/restock/internal/wiring"
 )
 
 func main() {
@@ -35,25 +35,19 @@ func build(environ map[string]string) (*gateway.Function, error) {
 }
 
 // parts are the function's on AWS.
-func parts(environ map[string]string) (*cloud.Parts, error) {
+func parts(environ map[string]string) (*wiring.Parts, error) {
 	a, err := cloud.Open(environ, "RESTOCK_TABLE", "RESTOCK_LWA_SECRET", "RESTOCK_KEYS_SECRET", "RESTOCK_REDIRECT_URL")
 	if err != nil {
 		return nil, err
 	}
-	return &cloud.Parts{
+	return &wiring.Parts{
 		Config: a.Config, Store: a.Store(), Credentials: a.Credentials(), Keys: a.Keys(),
 		Publisher: a.Publisher(), Grants: a.Grants(), Metrics: a.Metrics("callback"),
 	}, nil
 }
 
-func function(p *cloud.Parts) (*gateway.Function, error) {
-	h, err := callback.New(callback.Handler{
-		Store: p.Store, Keeper: p.Keeper(), Credentials: p.Credentials, Keys: p.Keys,
-		DRS: &drs.Client{BaseURL: p.Config.DRSURL, HTTPClient: p.HTTPClient}, Publisher: p.Publisher,
-		Endpoint: p.Config.Endpoint, Region: p.Config.Region, RedirectURL: p.Config.RedirectURL,
-		PublicClients: p.Config.PublicClients, TestDevices: p.Config.TestDevices, NonLive: p.Config.NonLive,
-		Metrics: p.Metrics, HTTPClient: p.HTTPClient, Now: p.Now,
-	})
+func function(p *wiring.Parts) (*gateway.Function, error) {
+	h, err := callback.Wire(p)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/restock-dev/restock/internal/config"
 	"github.com/restock-dev/restock/internal/gateway"
 	"github.com/restock-dev/restock/internal/notify"
+	"github.com/restock-dev/restock/internal/wiring"
 )
 
 func main() {
@@ -29,23 +30,20 @@ func build(environ map[string]string) (*gateway.Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	return function(p), nil
+	return function(p)
 }
 
 // parts are the function's on AWS.
-func parts(environ map[string]string) (*cloud.Parts, error) {
+func parts(environ map[string]string) (*wiring.Parts, error) {
 	a, err := cloud.Open(environ, "RESTOCK_TABLE")
 	if err != nil {
 		return nil, err
 	}
-	return &cloud.Parts{
+	return &wiring.Parts{
 		Config: a.Config, Store: a.Store(), Publisher: a.Publisher(), Grants: a.Grants(), Metrics: a.Metrics("notify"),
 	}, nil
 }
 
-func function(p *cloud.Parts) *gateway.Function {
-	h := &notify.Handler{
-		Store: p.Store, Publisher: p.Publisher, Grants: p.Grants, Metrics: p.Metrics, Now: p.Now, Shards: p.Config.Shards,
-	}
-	return &gateway.Function{Name: "notify", Topic: h.Handle}
+func function(p *wiring.Parts) (*gateway.Function, error) {
+	return &gateway.Function{Name: "notify", Topic: notify.Wire(p).Handle}, nil
 }

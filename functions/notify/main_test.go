@@ -6,17 +6,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/restock-dev/restock/internal/awsproxy"
-	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/eventtest"
-	"github.com/restock-dev/restock/internal/gateway"
 )
 
 func TestEvents(t *testing.T) {
-	eventtest.Run(t, "notify", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil })
+	eventtest.Run(t, "notify", function)
 }
 
 func TestMetrics(t *testing.T) {
-	eventtest.Metrics(t, "notify", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil })
+	eventtest.Metrics(t, "notify", function)
 }
 
 // A notification is looked up, and its device.
@@ -34,7 +32,7 @@ func TestRequired(t *testing.T) {
 }
 
 func TestPermissions(t *testing.T) {
-	eventtest.Permissions(t, "NotifyFunction", parts, func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil },
+	eventtest.Permissions(t, "NotifyFunction", parts, function,
 		eventtest.Trouble{Event: "notify-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Conflict, Service: "dynamodb", Skip: 1, Times: 1}}},
 		eventtest.Trouble{Event: "notify-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.DropAfter, API: "PutItem", Times: 1}}},
 		eventtest.Trouble{Event: "notify-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Throttled, Service: "iot", Times: 1}}},

@@ -14,6 +14,7 @@ import (
 	"github.com/restock-dev/restock/internal/config"
 	"github.com/restock-dev/restock/internal/gateway"
 	"github.com/restock-dev/restock/internal/refresh"
+	"github.com/restock-dev/restock/internal/wiring"
 )
 
 func main() {
@@ -31,28 +32,26 @@ func build(environ map[string]string) (*gateway.Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	return function(p), nil
+	return function(p)
 }
 
 // parts are the function's on AWS.
-func parts(environ map[string]string) (*cloud.Parts, error) {
+func parts(environ map[string]string) (*wiring.Parts, error) {
 	a, err := cloud.Open(environ, "RESTOCK_TABLE", "RESTOCK_LWA_SECRET", "RESTOCK_KEYS_SECRET", "RESTOCK_REFRESH_QUEUE_URL")
 	if err != nil {
 		return nil, err
 	}
-	return &cloud.Parts{
+	return &wiring.Parts{
 		Config: a.Config, Store: a.Store(), Credentials: a.Credentials(), Keys: a.Keys(),
 		Publisher: a.Publisher(), Fanout: a.Fanout(), Grants: a.Grants(), Metrics: a.Metrics("refresh"),
 	}, nil
 }
 
-func function(p *cloud.Parts) *gateway.Function {
-	h := &refresh.Handler{
-		Keeper: p.Keeper(), Store: p.Store, Fanout: p.Fanout, Metrics: p.Metrics, Now: p.Now, Shards: p.Config.Shards,
-	}
+func function(p *wiring.Parts) (*gateway.Function, error) {
+	h := refresh.Wire(p)
 	return &gateway.Function{
 		Name:     "refresh",
 		Queue:    h.Queue,
 		Schedule: func(ctx context.Context, raw []byte) (any, error) { return h.Schedule(ctx, raw) },
-	}
+	}, nil
 }

@@ -6,17 +6,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/restock-dev/restock/internal/awsproxy"
-	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/eventtest"
-	"github.com/restock-dev/restock/internal/gateway"
 )
 
 func TestEvents(t *testing.T) {
-	eventtest.Run(t, "refresh", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil })
+	eventtest.Run(t, "refresh", function)
 }
 
 func TestMetrics(t *testing.T) {
-	eventtest.Metrics(t, "refresh", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil },
+	eventtest.Metrics(t, "refresh", function,
 		eventtest.Spoiled{Event: "refresh-queue-ok", Spoil: eventtest.WrongSecret},
 		eventtest.Spoiled{Event: "refresh-queue-ok", Spoil: eventtest.OtherKeys},
 		eventtest.Spoiled{Event: "refresh-queue-ok", Spoil: eventtest.Answer("lwa.invalid", 400, `{"error":"brand_new_error"}`)},
@@ -38,7 +36,7 @@ func TestRequired(t *testing.T) {
 }
 
 func TestPermissions(t *testing.T) {
-	eventtest.Permissions(t, "RefreshFunction", parts, func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil },
+	eventtest.Permissions(t, "RefreshFunction", parts, function,
 		eventtest.Trouble{Event: "refresh-queue-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Conflict, Service: "dynamodb", Skip: 1, Times: 1}}},
 		eventtest.Trouble{Event: "refresh-queue-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.DropAfter, API: "PutItem", Times: 1}}},
 		eventtest.Trouble{Event: "refresh-queue-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Denied, Service: "secretsmanager"}}},

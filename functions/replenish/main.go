@@ -12,9 +12,8 @@ import (
 	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/config"
 	"github.com/restock-dev/restock/internal/gateway"
-	"github.com/restock-dev/restock/internal/pairing"
 	"github.com/restock-dev/restock/internal/replenish"
-	"github.com/restock-dev/restock/pkg/drs"
+	"github.com/restock-dev/restock/internal/wiring"
 )
 
 func main() {
@@ -32,27 +31,23 @@ func build(environ map[string]string) (*gateway.Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	return function(p), nil
+	return function(p)
 }
 
 // parts are the function's on AWS.
-func parts(environ map[string]string) (*cloud.Parts, error) {
+func parts(environ map[string]string) (*wiring.Parts, error) {
 	a, err := cloud.Open(environ, "RESTOCK_TABLE", "RESTOCK_LWA_SECRET", "RESTOCK_KEYS_SECRET", "RESTOCK_REDIRECT_URL", "RESTOCK_RETRY_QUEUE_URL")
 	if err != nil {
 		return nil, err
 	}
 	retry := a.Retry()
-	return &cloud.Parts{
+	return &wiring.Parts{
 		Config: a.Config, Store: a.Store(), Credentials: a.Credentials(), Keys: a.Keys(),
 		Publisher: a.Publisher(), Retry: retry, Gaps: retry, Grants: a.Grants(), Metrics: a.Metrics("replenish"),
 	}, nil
 }
 
-func function(p *cloud.Parts) *gateway.Function {
-	h := &replenish.Handler{
-		Store: p.Store, Keeper: p.Keeper(), DRS: &drs.Client{BaseURL: p.Config.DRSURL, HTTPClient: p.HTTPClient},
-		Publisher: p.Publisher, Pairings: &pairing.Starter{Store: p.Store, RedirectURL: p.Config.RedirectURL, Now: p.Now},
-		Retry: p.Retry, Gaps: p.Gaps, Metrics: p.Metrics, Now: p.Now,
-	}
-	return &gateway.Function{Name: "replenish", HTTP: p.HTTP(h), Rule: h.Rule, Queue: h.Queue}
+func function(p *wiring.Parts) (*gateway.Function, error) {
+	h := replenish.Wire(p)
+	return &gateway.Function{Name: "replenish", HTTP: p.HTTP(h), Rule: h.Rule, Queue: h.Queue}, nil
 }

@@ -6,18 +6,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/restock-dev/restock/internal/awsproxy"
-	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/eventtest"
-	"github.com/restock-dev/restock/internal/gateway"
 )
 
 func TestEvents(t *testing.T) {
-	eventtest.Run(t, "replenish", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil })
+	eventtest.Run(t, "replenish", function)
 }
 
 func TestMetrics(t *testing.T) {
 	refused := eventtest.Answer("drs.invalid", 400, `{"message":"no"}`)
-	eventtest.Metrics(t, "replenish", func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil },
+	eventtest.Metrics(t, "replenish", function,
 		eventtest.Spoiled{Event: "replenish-ok", Spoil: refused},
 		eventtest.Spoiled{Event: "replenish-https-ok", Spoil: refused},
 		eventtest.Spoiled{Event: "replenish-queue-ok", Spoil: refused},
@@ -44,7 +42,7 @@ func TestRequired(t *testing.T) {
 }
 
 func TestPermissions(t *testing.T) {
-	eventtest.Permissions(t, "ReplenishFunction", parts, func(p *cloud.Parts) (*gateway.Function, error) { return function(p), nil },
+	eventtest.Permissions(t, "ReplenishFunction", parts, function,
 		eventtest.Trouble{Event: "replenish-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Conflict, Service: "dynamodb", Skip: 1, Times: 1}}},
 		eventtest.Trouble{Event: "replenish-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.DropAfter, API: "PutItem", Times: 1}}},
 		eventtest.Trouble{Event: "replenish-ok", Faults: []awsproxy.Fault{{Kind: awsproxy.Throttled, Service: "dynamodb", Times: 1}}},

@@ -5,6 +5,7 @@ import (
 	"github.com/restock-dev/restock/internal/metrics"
 	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store/dynamo"
+	"github.com/restock-dev/restock/internal/wiring"
 )
 
 // Store returns the table.
@@ -23,7 +24,7 @@ func (a *AWS) Keys() seal.Source {
 }
 
 // Grants returns the bus, nil where the configuration names none.
-func (a *AWS) Grants() Grants {
+func (a *AWS) Grants() wiring.Grants {
 	if a.Config.EventBus == "" {
 		return nil
 	}

@@ -15,15 +15,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/gateway"
+	"github.com/restock-dev/restock/internal/wiring"
 )
 
 // Dir is where the events are, seen from a function's folder.
 const Dir = "../../events"
 
 // Build makes the function under test of parts.
-type Build func(p *cloud.Parts) (*gateway.Function, error)
+type Build func(p *wiring.Parts) (*gateway.Function, error)
 
 // Now is the time in which the events happen, as they are written.
 var Now = time.Date(2026, 1, 8, 10, 0, 0, 0, time.UTC)

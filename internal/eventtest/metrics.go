@@ -13,11 +13,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/credentials"
 	"github.com/restock-dev/restock/internal/gateway"
 	"github.com/restock-dev/restock/internal/metrics"
 	"github.com/restock-dev/restock/internal/seal"
+	"github.com/restock-dev/restock/internal/wiring"
 	"github.com/restock-dev/restock/pkg/lwa"
 )
 
@@ -42,7 +42,7 @@ func (s Series) String() string {
 // Spoiled is an event that happens once more, with parts that something is wrong with.
 type Spoiled struct {
 	Event string // the name of its file, without .json
-	Spoil func(p *cloud.Parts)
+	Spoil func(p *wiring.Parts)
 }
 
 // Metrics feeds every event of a function to it, and then those with spoiled parts, and holds what
@@ -82,8 +82,8 @@ func measure(t *testing.T, function string, build Build, spoiled []Spoiled) []Se
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	feed := func(c *Case, change func(*cloud.Parts)) {
-		w, err := newLocal(t, func(p *cloud.Parts) (*gateway.Function, error) {
+	feed := func(c *Case, change func(*wiring.Parts)) {
+		w, err := newLocal(t, func(p *wiring.Parts) (*gateway.Function, error) {
 			p.Metrics = &metrics.EMF{Function: function, Writer: &out}
 			change(p)
 			return build(p)
@@ -99,7 +99,7 @@ func measure(t *testing.T, function string, build Build, spoiled []Spoiled) []Se
 		w.Invoke(t, c.Event) // what comes of it is the matter of other tests
 	}
 	for _, c := range cases {
-		feed(c, func(*cloud.Parts) {})
+		feed(c, func(*wiring.Parts) {})
 	}
 	for _, s := range spoiled {
 		i := slices.IndexFunc(cases, func(c *Case) bool { return c.Name == s.Event })
@@ -116,12 +116,12 @@ func measure(t *testing.T, function string, build Build, spoiled []Spoiled) []Se
 }
 
 // WrongSecret has Login with Amazon refuse our client secret.
-func WrongSecret(p *cloud.Parts) {
+func WrongSecret(p *wiring.Parts) {
 	p.Credentials = credentials.Static(credentials.LWA{ClientID: clientID, ClientSecret: lwa.NewSecret("not-the-client-secret")})
 }
 
 // OtherKeys takes the key that the stored tokens are sealed with out of the key ring.
-func OtherKeys(p *cloud.Parts) {
+func OtherKeys(p *wiring.Parts) {
 	ring, err := seal.Parse([]byte(`{"primary":"other","other":"` + strings.Repeat("o", 64) + `"}`))
 	if err != nil {
 		panic(err) // it is a key ring
@@ -130,7 +130,7 @@ func OtherKeys(p *cloud.Parts) {
 }
 
 // NoSecrets has Secrets Manager out of reach.
-func NoSecrets(p *cloud.Parts) { p.Keys = noKeys{} }
+func NoSecrets(p *wiring.Parts) { p.Keys = noKeys{} }
 
 type noKeys struct{}
 
@@ -139,8 +139,8 @@ func (noKeys) Ring(context.Context) (*seal.Ring, error) {
 }
 
 // Answer has every call to a host of Amazon, lwa.invalid or drs.invalid, answered like this.
-func Answer(host string, status int, body string) func(p *cloud.Parts) {
-	return func(p *cloud.Parts) {
+func Answer(host string, status int, body string) func(p *wiring.Parts) {
+	return func(p *wiring.Parts) {
 		p.HTTPClient = &http.Client{Transport: &canned{host, status, body, p.HTTPClient.Transport}}
 	}
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/restock-dev/restock/internal/awsproxy"
 	"github.com/restock-dev/restock/internal/cfn"
-	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/gateway"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/metrics"
@@ -21,11 +20,12 @@ import (
 	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store/dynamo"
 	"github.com/restock-dev/restock/internal/store/dynamo/dynamotest"
+	"github.com/restock-dev/restock/internal/wiring"
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
 )
 
 // PartsOf makes the parts that a function has on AWS of its environment.
-type PartsOf func(environ map[string]string) (*cloud.Parts, error)
+type PartsOf func(environ map[string]string) (*wiring.Parts, error)
 
 // onAWS is a function with the parts that it has on AWS, which talk to a stand-in for AWS
 // by way of a proxy. The sandbox is Amazon, and the time stands still.

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/config"
 	"github.com/restock-dev/restock/internal/credentials"
 	"github.com/restock-dev/restock/internal/gateway"
@@ -23,13 +22,14 @@ import (
 	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/store/bolt"
+	"github.com/restock-dev/restock/internal/wiring"
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
 )
 
 // local is a function in this process: with a data file for the table, the sandbox for
 // Amazon, lists for the broker and the queues, and a time that stands still.
 type local struct {
-	parts    *cloud.Parts
+	parts    *wiring.Parts
 	fixtures Fixtures
 	function *gateway.Function
 
@@ -69,7 +69,7 @@ func newLocal(t *testing.T, build Build, env map[string]string) (*local, error) 
 		}
 	})
 	w.fixtures = Fixtures{Now: Now, Store: records, Ring: ring, Shards: settings.Shards, Amazon: Here{w.amazon}}
-	w.parts = &cloud.Parts{
+	w.parts = &wiring.Parts{
 		Config: settings, Store: records, Keys: seal.Static(ring),
 		Credentials: credentials.Static(credentials.LWA{ClientID: clientID, ClientSecret: Client().Secret}),
 		Publisher:   &w.published, Retry: &w.queue, Fanout: &w.fanout, Grants: &w.bus, Metrics: new(metrics.Memory),

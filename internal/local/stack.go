@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,7 +23,6 @@ import (
 	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store/bolt"
 	"github.com/restock-dev/restock/internal/tokens"
-	"github.com/restock-dev/restock/pkg/lwa"
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
 )
 
@@ -173,26 +171,6 @@ func (s *Stack) sandboxClient(more ...string) lwatest.Client {
 		ID: s.creds.ClientID, Name: exampleName, Secret: s.creds.ClientSecret, RedirectURLs: append([]string{s.cfg.RedirectURL}, more...),
 		Origins: s.cfg.AllowedOrigins,
 	}
-}
-
-// endpoint returns where LWA is: what the configuration names, or the sandbox.
-func (s *Stack) endpoint(r lwa.Region) lwa.Endpoint {
-	e := s.cfg.Endpoint(r)
-	if s.cfg.LWAURL == "" {
-		base := s.sandboxURL()
-		e = lwa.Endpoint{AuthorizeURL: base + "/ap/oa", APIURL: base}
-		if s.cfg.LWAAuthorizeURL != "" {
-			e.AuthorizeURL = s.cfg.LWAAuthorizeURL
-		}
-	}
-	return e
-}
-
-func (s *Stack) drsURL() string {
-	if s.cfg.DRSURL != "" {
-		return strings.TrimRight(s.cfg.DRSURL, "/")
-	}
-	return s.sandboxURL()
 }
 
 func (s *Stack) sandboxURL() string {

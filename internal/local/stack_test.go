@@ -27,6 +27,8 @@ import (
 	"github.com/restock-dev/restock/internal/devicekey"
 	"github.com/restock-dev/restock/internal/local"
 	"github.com/restock-dev/restock/internal/message"
+	"github.com/restock-dev/restock/internal/store"
+	"github.com/restock-dev/restock/internal/tokens"
 )
 
 // running is a stack of a test.
@@ -396,4 +398,27 @@ func TestStackRefreshesAhead(t *testing.T) {
 	before := expiry()
 	s.post(t, s.Addresses().Sandbox+"/sandbox/clock", `{"advance":"55m"}`, nil, nil)
 	until(t, "a new token", func() bool { return expiry().After(before) })
+}
+
+// With few shards, too, what DRS tells of a device is followed up: its grant has ended.
+func TestStackFollowsUpWithFewShards(t *testing.T) {
+	s := startStack(t, filepath.Join(t.TempDir(), "restock.db"), func(c *config.Config) {
+		c.Shards, c.RefreshPolicy = 1, tokens.OnUse
+	})
+	var p struct {
+		URL string `json:"url"`
+	}
+	s.post(t, s.Addresses().HTTP+"/v1/pairings", `{"device_model":"ACME-VAC-1","serial":"SN0002"}`, nil, &p)
+	allow(t, p.URL)
+	device := func() local.Device {
+		d, err := s.Devices(t.Context(), other)
+		if err != nil || len(d) != 1 {
+			t.Fatalf("devices %v, %v", d, err)
+		}
+		return d[0]
+	}
+	s.post(t, s.Addresses().Sandbox+"/sandbox/deregister", `{"thing":"`+other+`"}`, nil, nil)
+	until(t, "the device to be due", func() bool { return !device().RefreshDue.IsZero() || device().Status != string(store.Active) })
+	s.post(t, s.Addresses().Sandbox+"/sandbox/clock", `{"advance":"1s"}`, nil, nil) // which begins a sweep
+	until(t, "the grant to end", func() bool { return device().Status == string(store.GrantEnded) })
 }

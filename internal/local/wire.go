@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,17 +14,15 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/restock-dev/restock/internal/callback"
+	"github.com/restock-dev/restock/internal/config"
 	"github.com/restock-dev/restock/internal/credentials"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/notify"
-	"github.com/restock-dev/restock/internal/pairing"
 	"github.com/restock-dev/restock/internal/refresh"
 	"github.com/restock-dev/restock/internal/replenish"
 	"github.com/restock-dev/restock/internal/seal"
-	"github.com/restock-dev/restock/internal/store"
-	"github.com/restock-dev/restock/internal/tokens"
 	"github.com/restock-dev/restock/internal/web"
-	"github.com/restock-dev/restock/pkg/drs"
+	"github.com/restock-dev/restock/internal/wiring"
 )
 
 // Kinds of jobs in the queue.
@@ -37,40 +36,39 @@ const (
 // to DRS, since a claim must not end before the call does.
 const amazonTimeout = 10 * time.Second
 
+// parts are what the handlers are made of here.
+func (s *Stack) parts() *wiring.Parts {
+	return &wiring.Parts{
+		Config: s.settled(), Store: s.store, Credentials: credentials.Static(s.creds), Keys: seal.Static(s.ring),
+		Publisher: s.broker, Retry: retry{s}, Metrics: s.metrics, Now: s.clock.Now,
+		HTTPClient: &http.Client{Timeout: amazonTimeout, Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 5 * time.Second,
+			MaxIdleConnsPerHost: workers,
+			IdleConnTimeout:     time.Minute,
+			ForceAttemptHTTP2:   true,
+		}},
+	}
+}
+
+// settled is the configuration with the sandbox where it names no other servers.
+func (s *Stack) settled() *config.Config {
+	cfg := s.cfg
+	cfg.LWAURL, cfg.DRSURL = cmp.Or(cfg.LWAURL, s.sandboxURL()), cmp.Or(cfg.DRSURL, s.sandboxURL())
+	return &cfg
+}
+
 // wire makes the handlers and ties them together, as the functions' mains do on AWS.
 func (s *Stack) wire() error {
-	client := &http.Client{Timeout: amazonTimeout, Transport: &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		TLSHandshakeTimeout: 5 * time.Second,
-		MaxIdleConnsPerHost: workers,
-		IdleConnTimeout:     time.Minute,
-		ForceAttemptHTTP2:   true,
-	}}
-	creds, keys := credentials.Static(s.creds), seal.Static(s.ring)
 	s.broker = &Broker{Store: s.store, TrustLocal: s.Trusted(), Metrics: s.metrics, Now: s.clock.Now, Accept: s.accept}
-	s.keeper = &tokens.Keeper{
-		Store: s.store, Credentials: creds, Keys: keys, Endpoint: s.endpoint, HTTPClient: client,
-		Policy: s.cfg.RefreshPolicy, Shards: s.cfg.Shards, Now: s.clock.Now, Ended: s.ended,
-	}
-	drsClient := &drs.Client{BaseURL: s.drsURL(), HTTPClient: client}
-	s.refresh = &refresh.Handler{Keeper: s.keeper, Store: s.store, Metrics: s.metrics, Shards: s.cfg.Shards, Now: s.clock.Now}
-
-	pages, err := callback.New(callback.Handler{
-		Store: s.store, Keeper: s.keeper, Credentials: creds, Keys: keys, DRS: drsClient, Publisher: s.broker,
-		Endpoint: s.endpoint, Region: s.cfg.Region, RedirectURL: s.cfg.RedirectURL, PublicClients: s.cfg.PublicClients,
-		TestDevices: s.cfg.TestDevices, NonLive: s.cfg.NonLive, Metrics: s.metrics, HTTPClient: client,
-		Now: s.clock.Now,
-	})
+	p := s.parts()
+	s.keeper, s.refresh = p.Keeper(), refresh.Wire(p)
+	presses, news := replenish.Wire(p), notify.Wire(p)
+	pages, err := callback.Wire(p)
 	if err != nil {
 		return err
 	}
-	presses := &replenish.Handler{
-		Store: s.store, Keeper: s.keeper, DRS: drsClient, Publisher: s.broker, Retry: retry{s}, Metrics: s.metrics, Now: s.clock.Now,
-		Pairings: &pairing.Starter{Store: s.store, RedirectURL: s.cfg.RedirectURL, Now: s.clock.Now},
-	}
-	news := &notify.Handler{Store: s.store, Publisher: s.broker, Metrics: s.metrics, Now: s.clock.Now}
-
 	s.queue, err = OpenQueue(s.store.DB(), s.clock.Now, map[string]Handler{
 		kindRule: func(ctx context.Context, j Job) error {
 			if j.Attempts > 0 {
@@ -143,14 +141,5 @@ func (s *Stack) notified(body []byte, _ map[string]string) {
 	if err := s.queue.Deliver(ctx, Job{Kind: kindNotification, Body: body}); err != nil {
 		slog.ErrorContext(ctx, "notification of DRS was lost", "error", err)
 		s.metrics.Count("NotificationLost", 1)
-	}
-}
-
-// ended tells a device, and whoever reads the log, that its grant has ended.
-func (s *Stack) ended(ctx context.Context, r *store.Registration) {
-	slog.InfoContext(ctx, "grant ended", "thing", r.Thing, "reason", r.Reason)
-	s.metrics.Count("GrantEnded", 1, "reason", r.Reason)
-	if err := s.broker.Publish(ctx, r.Thing, message.EventRegistration, r.State()); err != nil {
-		slog.WarnContext(ctx, "device was not told that its grant has ended", "thing", r.Thing, "error", err)
 	}
 }

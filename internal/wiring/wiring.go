@@ -1,4 +1,6 @@
-package cloud
+// Package wiring holds the [Parts] that the handlers are made of. Each handler's Wire says
+// what it takes of them, for AWS, for one machine and for tests.
+package wiring
 
 import (
 	"context"
@@ -13,6 +15,7 @@ import (
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/tokens"
 	"github.com/restock-dev/restock/internal/web"
+	"github.com/restock-dev/restock/pkg/drs"
 )
 
 // Grants hears of grants that have ended.
@@ -20,8 +23,8 @@ type Grants interface {
 	GrantEnded(ctx context.Context, r *store.Registration) error
 }
 
-// Parts are what the functions are made of. A function takes what it needs of them: on
-// AWS from [AWS], in tests from whatever stands in for it.
+// Parts are what the handlers are made of. On AWS they are of package cloud, on one machine
+// of package local, and in tests of whatever stands in for these.
 type Parts struct {
 	Config      *config.Config
 	Store       store.Store
@@ -48,14 +51,25 @@ type Parts struct {
 
 	HTTPClient *http.Client     // for LWA and DRS; nil: their own
 	Now        func() time.Time // nil: time.Now
+
+	keeper *tokens.Keeper
 }
 
-// Keeper returns the keeper of the tokens.
+// Keeper returns the keeper of the tokens: for all handlers the same one, since what one of
+// them sees of LWA spares the others a call.
 func (p *Parts) Keeper() *tokens.Keeper {
-	return &tokens.Keeper{
-		Store: p.Store, Credentials: p.Credentials, Keys: p.Keys, Endpoint: p.Config.Endpoint, HTTPClient: p.HTTPClient,
-		Policy: p.Config.RefreshPolicy, Shards: p.Config.Shards, Now: p.Now, Ended: p.grantEnded,
+	if p.keeper == nil {
+		p.keeper = &tokens.Keeper{
+			Store: p.Store, Credentials: p.Credentials, Keys: p.Keys, Endpoint: p.Config.Endpoint, HTTPClient: p.HTTPClient,
+			Policy: p.Config.RefreshPolicy, Shards: p.Config.Shards, Now: p.Now, Ended: p.grantEnded,
+		}
 	}
+	return p.keeper
+}
+
+// DRS returns the client for DRS.
+func (p *Parts) DRS() *drs.Client {
+	return &drs.Client{BaseURL: p.Config.DRSURL, HTTPClient: p.HTTPClient}
 }
 
 // grantEnded tells the device, and the maker, once. It is stored by then: who can't be
