@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/restock-dev/restock/internal/durable"
 	"github.com/restock-dev/restock/internal/local"
 	"github.com/restock-dev/restock/internal/thing"
 )
@@ -74,11 +75,7 @@ func (k *keyFile) save() error {
 	if err != nil {
 		return fmt.Errorf("remembering the device's key: %w", err)
 	}
-	next := k.path + ".new"
-	if err := os.WriteFile(next, append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("remembering the device's key: %w", err)
-	}
-	if err := os.Rename(next, k.path); err != nil {
+	if err := durable.Replace(k.path, append(text, '\n')); err != nil {
 		return fmt.Errorf("remembering the device's key: %w", err)
 	}
 	return nil

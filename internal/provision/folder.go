@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/restock-dev/restock/internal/durable"
 )
 
 // Files of a device's folder.
@@ -57,19 +59,7 @@ func (f *folder) read(name string) ([]byte, error) {
 
 // write writes a whole file or none.
 func (f *folder) write(name string, text []byte) error {
-	tmp, err := os.CreateTemp(f.path, name+".*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(text)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), filepath.Join(f.path, name))
-	}
-	if err != nil {
+	if err := durable.Replace(filepath.Join(f.path, name), text); err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/restock-dev/restock/internal/durable"
 )
 
 // Primary returns the ID of the key that seals.
@@ -101,7 +103,7 @@ func ChangeFile(path string, change func(text []byte) ([]byte, error)) error {
 		return err
 	}
 	fresh := path + ".new"
-	if err := createFile(fresh, next); err != nil {
+	if err := durable.Create(fresh, next); err != nil {
 		if errors.Is(err, os.ErrExist) {
 			return fmt.Errorf("somebody else is changing the key ring %s: try again, or remove %s if nobody is", path, fresh)
 		}
@@ -116,5 +118,5 @@ func ChangeFile(path string, change func(text []byte) ([]byte, error)) error {
 		os.Remove(fresh)
 		return fmt.Errorf("replacing key ring %s: %w", path, err)
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }

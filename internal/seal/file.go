@@ -6,8 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
+
+	"github.com/restock-dev/restock/internal/durable"
 )
 
 // LoadFile reads the key ring at path. Where there is no file it makes one with a new
@@ -22,7 +23,7 @@ func LoadFile(path string) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := createFile(path, text); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := durable.Create(path, text); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("making key ring %s: %w", path, err)
 	}
 	return readFile(path) // ours, or that of a process that was faster
@@ -52,37 +53,4 @@ func readFile(path string) (*Ring, error) {
 		return nil, fmt.Errorf("reading key ring %s (left as it is; restore it from a copy): %w", path, err)
 	}
 	return r, nil
-}
-
-// createFile makes the whole file or none: it gets its name once it is on disk, and
-// never takes that of a file that is there.
-func createFile(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a new name in dir last through a power cut.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // which does not open directories
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -6,11 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/restock-dev/restock/internal/durable"
 )
 
 var (
@@ -154,7 +155,7 @@ func create(path string) error {
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 func initialize(path string) error {
@@ -171,16 +172,4 @@ func initialize(path string) error {
 		return tx.Bucket(bucketFormat).Put(keyFormat, protect(keyFormat, []byte(format)))
 	})
 	return errors.Join(err, db.Close())
-}
-
-// syncDir makes a new name in dir last through a power cut.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // which does not open directories
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
