@@ -26,6 +26,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/restock-dev/restock/internal/backoff"
 )
 
 const (
@@ -107,7 +109,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch fault.Kind {
 	case "", DropAfter:
 	case Delay:
-		if !wait(r.Context(), time.Duration(fault.DelayMS)*time.Millisecond) {
+		if backoff.Sleep(r.Context(), time.Duration(fault.DelayMS)*time.Millisecond) != nil {
 			return
 		}
 	case DropBefore:
@@ -202,18 +204,6 @@ func codeOf(r *http.Response) string {
 		in.Type = r.Header.Get("X-Amzn-ErrorType")
 	}
 	return shortCode(in.Type)
-}
-
-// wait waits, unless the caller hangs up.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // String is for messages of tests.

@@ -4,6 +4,7 @@
 package backoff
 
 import (
+	"context"
 	"time"
 
 	"github.com/restock-dev/restock/pkg/lwa/flight"
@@ -25,4 +26,16 @@ const (
 func Gap(n int) time.Duration {
 	half := flight.Grown(First, Longest, n) / 2
 	return half + flight.Jitter(nil, half)
+}
+
+// Sleep waits for d, or until ctx is done: then it returns why.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/thing"
@@ -174,7 +175,7 @@ func (h *Handler) reopened(ctx context.Context, l *store.Login) (*page, error) {
 			return superseded(l), nil
 		case l.Outcome != "":
 			return earlier(outcome(l.Outcome), l), nil
-		case h.now().Sub(l.UsedAt) > settleLimit || !sleep(deadline, settleGap):
+		case h.now().Sub(l.UsedAt) > settleLimit || backoff.Sleep(deadline, settleGap) != nil:
 			return unfinished(l), nil
 		}
 		var err error
@@ -184,17 +185,5 @@ func (h *Handler) reopened(ctx context.Context, l *store.Login) (*page, error) {
 		case err != nil:
 			return nil, err
 		}
-	}
-}
-
-// sleep waits for d; it returns false when ctx is done first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/tokens"
@@ -43,7 +44,7 @@ const (
 func (h *Handler) claim(ctx context.Context, c *claim) (*store.Registration, error) {
 	var err error
 	for try := range claimTries {
-		if try > 0 && !sleep(ctx, claimGap<<try) {
+		if try > 0 && backoff.Sleep(ctx, claimGap<<try) != nil {
 			break
 		}
 		var reg *store.Registration

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/pkg/lwa"
 )
 
@@ -130,7 +131,7 @@ const (
 func (h *Handler) customer(ctx context.Context, s *signIn, token lwa.Secret) (string, error) {
 	client := h.client(s.clientID, lwa.Secret{}, s.redirectURL)
 	for try := range tokenInfoTries {
-		if try > 0 && !sleep(ctx, tokenInfoGap<<try) {
+		if try > 0 && backoff.Sleep(ctx, tokenInfoGap<<try) != nil {
 			break
 		}
 		id, err := whose(ctx, client, token)

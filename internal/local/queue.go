@@ -108,11 +108,7 @@ func (q *Queue) put(ctx context.Context, j Job, delay time.Duration) error {
 func (q *Queue) Deliver(ctx context.Context, j Job) (err error) {
 	for n := range deliveries {
 		if n > 0 {
-			timer := time.NewTimer(backoff.Gap(n))
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
+			if backoff.Sleep(ctx, backoff.Gap(n)) != nil {
 				return err
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 	"github.com/aws/aws-sdk-go-v2/service/iot/types"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/deployed"
 	"github.com/restock-dev/restock/internal/thing"
 )
@@ -71,7 +72,7 @@ func Of(s *deployed.Stack) (*Stack, error) {
 		return nil, err
 	}
 	c := iot.NewFromConfig(s.AWS())
-	return &Stack{Policy: policy, Ingest: "$aws/rules/" + rule + "/dash/v1/up/", Wait: wait, IoT: IoT{
+	return &Stack{Policy: policy, Ingest: "$aws/rules/" + rule + "/dash/v1/up/", Wait: backoff.Sleep, IoT: IoT{
 		CreateThing: c.CreateThing, CreateCertificate: c.CreateCertificateFromCsr, DescribeCertificate: c.DescribeCertificate,
 		UpdateCertificate: c.UpdateCertificate, DeleteCertificate: c.DeleteCertificate, AttachPolicy: c.AttachPolicy,
 		ListPolicies: c.ListAttachedPolicies, DetachPolicy: c.DetachPolicy, AttachThing: c.AttachThingPrincipal,

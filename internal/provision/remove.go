@@ -140,17 +140,6 @@ func (s *Stack) patiently(ctx context.Context, remove func() error) error {
 	}
 }
 
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 func missing(err error) bool {
 	var e *types.ResourceNotFoundException
 	return errors.As(err, &e)

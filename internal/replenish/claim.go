@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/store"
 )
@@ -48,7 +49,7 @@ func (h *Handler) claim(ctx context.Context, p press) (*claim, error) {
 	c, err := h.tryClaim(ctx, &store.Message{Thing: p.thing, ID: p.id, Slot: p.slot})
 	for look := firstLook; errors.Is(err, errUnderWay); look = min(look*3/2, longLook) {
 		c, err = h.takeOver(ctx, p)
-		if errors.Is(err, errUnderWay) && !sleep(waiting, look) {
+		if errors.Is(err, errUnderWay) && backoff.Sleep(waiting, look) != nil {
 			break
 		}
 	}

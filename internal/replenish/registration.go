@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/thing"
@@ -83,7 +84,7 @@ func (h *Handler) end(ctx context.Context, reg *store.Registration) error {
 	var err error
 	for try := range settleTries {
 		if try > 0 {
-			sleep(ctx, settleGap<<try)
+			_ = backoff.Sleep(ctx, settleGap<<try) // once ctx is done, the try fails
 		}
 		next := *reg
 		next.End(store.Deregistered, store.ReasonDeregistered, now)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/store"
 )
@@ -32,7 +33,7 @@ func (c *claim) close(r message.Result, state store.MessageState) {
 func (h *Handler) keep(ctx context.Context, c *claim) (message.Result, error) {
 	var err error
 	for try := range settleTries {
-		if try > 0 && !sleep(ctx, settleGap<<try) {
+		if try > 0 && backoff.Sleep(ctx, settleGap<<try) != nil {
 			break
 		}
 		rec := *c.m

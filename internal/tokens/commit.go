@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/store"
 )
 
@@ -30,7 +31,7 @@ func (f *renewal) commit(ctx context.Context, c change) error {
 			continue // f.r is the newer record now
 		case !c.insist || !is[*UnavailableError](err):
 			return err
-		case sleep(ctx, f.k.jitter(gap)) != nil:
+		case backoff.Sleep(ctx, f.k.jitter(gap)) != nil:
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/restock-dev/restock/internal/backoff"
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/pkg/lwa"
 )
@@ -99,7 +100,7 @@ func (f *renewal) step(ctx context.Context, gap time.Duration) error {
 		return f.end(ctx, store.ReasonNoRefreshToken, sameTokens(f.r))
 	}
 	if held := f.k.leasedFor(f.r, f.owner); held > 0 {
-		if sleep(ctx, min(held, f.k.jitter(gap))) != nil {
+		if backoff.Sleep(ctx, min(held, f.k.jitter(gap))) != nil {
 			return f.k.unavailable(held, errHeld)
 		}
 		return f.read(ctx)

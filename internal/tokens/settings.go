@@ -1,7 +1,6 @@
 package tokens
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -133,16 +132,4 @@ func clone(r *store.Registration) *store.Registration {
 	c := *r
 	c.Slots = slices.Clone(r.Slots)
 	return &c
-}
-
-// sleep waits for d, or until ctx is done.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }
