@@ -8,21 +8,35 @@ import (
 	"github.com/restock-dev/restock/pkg/lwa/flight"
 )
 
-// held is a token with the instants that matter, in Unix nanoseconds.
+// held is a token with the ages that matter.
 type held struct {
-	token   *Token       // nil: none yet
-	since   int64        // when it was fetched; math.MinInt64: before this process, or unknown
-	fresh   int64        // until then nobody thinks of renewing it
-	last    int64        // until then it is handed out without waiting
-	expiry  int64        // until then it is handed out if nothing better can be had
-	renewAt atomic.Int64 // from then on somebody should begin to renew it
+	token   *Token        // nil: none yet
+	at      time.Time     // when it was got hold of, from which its age counts
+	fetched bool          // at that time, and not before this process began
+	fresh   time.Duration // until this age nobody thinks of renewing it
+	last    time.Duration // until this age it is handed out without waiting
+	expiry  time.Duration // until this age it is handed out if nothing better can be had
+	renewAt atomic.Int64  // from this age on somebody should begin to renew it
 }
 
-// spent holds a token that is only good for its refresh token.
-func spent(t *Token) *held {
-	h := &held{token: t, since: math.MinInt64, fresh: math.MinInt64, last: math.MinInt64, expiry: math.MinInt64}
-	h.renewAt.Store(math.MinInt64)
-	return h
+// spent holds a token that is only good for its refresh token: whatever its age, it is over 0.
+func spent(t *Token) *held { return &held{token: t} }
+
+// unknownAge is more than that of any token.
+const unknownAge = time.Duration(math.MaxInt64 / 2)
+
+// age is how old the token is, by the clock that says more: the monotonic one may stand
+// still while a machine sleeps, and the other one may be set back. Where it was set to
+// before the token came, and there is no monotonic one, nobody can tell.
+func (h *held) age(now time.Time) time.Duration {
+	age := max(now.Sub(h.at), time.Duration(now.UnixNano()-h.at.UnixNano()))
+	switch {
+	case age < -safetyMargin:
+		return unknownAge
+	case age < 0:
+		return 0
+	}
+	return age
 }
 
 // load returns what is held, at first the Initial token.
@@ -33,7 +47,6 @@ func (s *TokenSource) load() *held {
 	h := spent(s.Initial)
 	if t := s.Initial; t != nil && !t.AccessToken.IsZero() && !t.Expiry.IsZero() {
 		h = s.hold(t, safetyMargin)
-		h.since = math.MinInt64
 	}
 	s.current.CompareAndSwap(nil, h)
 	return s.current.Load()
@@ -41,19 +54,22 @@ func (s *TokenSource) load() *held {
 
 // fetched holds a token that has just been fetched.
 func (s *TokenSource) fetched(t *Token) *held {
-	return s.hold(t, min(safetyMargin, t.Expiry.Sub(s.now())/4))
+	h := s.hold(t, min(safetyMargin, t.Expiry.Sub(s.now())/4))
+	h.fetched = true
+	return h
 }
 
 // hold plans the life of t, of which nobody relies on the last seconds.
 func (s *TokenSource) hold(t *Token, last time.Duration) *held {
 	now := s.now()
-	h := &held{token: t, since: now.UnixNano(), expiry: t.Expiry.UnixNano(), last: t.Expiry.Add(-last).UnixNano()}
+	life := t.Expiry.Sub(now)
+	h := &held{token: t, at: now, expiry: life, last: life - last}
 	early := time.Duration(0)
 	if s.Early >= 0 {
 		early = orDefault(s.Early, defaultEarly)
-		early = min(early+flight.Jitter(s.Rand, early/2), t.Expiry.Sub(now)/4)
+		early = min(early+flight.Jitter(s.Rand, early/2), life/4)
 	}
-	h.fresh = min(h.last, t.Expiry.Add(-early).UnixNano())
-	h.renewAt.Store(h.fresh)
+	h.fresh = min(h.last, life-early)
+	h.renewAt.Store(int64(h.fresh))
 	return h
 }

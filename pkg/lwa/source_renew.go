@@ -29,7 +29,7 @@ func notWaited(cause error) error { return fmt.Errorf("lwa: waiting for a token:
 // fly gets the next token and notes how that went.
 func (s *TokenSource) fly(ctx context.Context) (*Token, error) {
 	h := s.load()
-	if s.now().UnixNano() < h.fresh {
+	if h.age(s.now()) < h.fresh {
 		return h.token, nil // the flight before this one got it
 	}
 	ticket, wait, err := s.theGate().Enter(ctx)

@@ -278,3 +278,48 @@ func TestFetchThatExits(t *testing.T) {
 		}
 	})
 }
+
+// A device that starts with its clock in the future gets a token, and then the right time: by
+// its expiry the token would seem to live for a day.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := new(maker)
+		s := m.source()
+		ahead := 24 * time.Hour
+		s.Now = func() time.Time { return time.Now().Add(ahead).Round(0) } // no monotonic clock helps here
+		s.Fetch = func(ctx context.Context, last *lwa.Token) (*lwa.Token, error) {
+			token, err := m.fetch(ctx, last)
+			token.Expiry = token.Expiry.Add(ahead)
+			return token, err
+		}
+		wantToken(t, s, 1)
+		ahead -= time.Second // what is that small is no reason to renew anything
+		wantToken(t, s, 1)
+		ahead = 0
+		wantToken(t, s, 2)
+		time.Sleep(50 * time.Minute)
+		wantToken(t, s, 2)
+		wantCalls(t, m, 2)
+	})
+}
+
+// A clock that jumps forwards, as that of a machine that slept, costs one renewal.
+func TestClockSetForwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := new(maker)
+		s := m.source()
+		var ahead time.Duration
+		s.Now = func() time.Time { return time.Now().Add(ahead).Round(0) }
+		s.Fetch = func(ctx context.Context, last *lwa.Token) (*lwa.Token, error) {
+			token, err := m.fetch(ctx, last)
+			token.Expiry = token.Expiry.Add(ahead)
+			return token, err
+		}
+		wantToken(t, s, 1)
+		ahead = 365 * 24 * time.Hour
+		for range 10 {
+			wantToken(t, s, 2)
+		}
+		wantCalls(t, m, 2)
+	})
+}

@@ -2,6 +2,7 @@ package lwa
 
 import (
 	"context"
+	"time"
 )
 
 // Token returns an access token that works for at least some seconds. As long as nothing
@@ -11,21 +12,21 @@ import (
 // Errors: those of Fetch; [*HookError]; [*HeldBackError] for a while after any of them; the
 // cause of ctx.
 func (s *TokenSource) Token(ctx context.Context) (*Token, error) {
-	if h := s.current.Load(); h != nil && s.now().UnixNano() < h.renewAt.Load() {
+	if h := s.current.Load(); h != nil && h.age(s.now()) < time.Duration(h.renewAt.Load()) {
 		return h.token, nil
 	}
 	return s.tokenSlowly(ctx)
 }
 
 func (s *TokenSource) tokenSlowly(ctx context.Context) (*Token, error) {
-	h, now := s.load(), s.now().UnixNano()
-	if now < h.last {
-		s.renewBehind(ctx, h, now)
+	h := s.load()
+	if age := h.age(s.now()); age < h.last {
+		s.renewBehind(ctx, h, age)
 		return h.token, nil
 	}
 	t, err := s.renew(ctx)
 	if err != nil {
-		if h = s.load(); s.now().UnixNano() < h.expiry {
+		if h = s.load(); h.age(s.now()) < h.expiry {
 			return h.token, nil // it may still arrive in time
 		}
 	}
@@ -40,7 +41,7 @@ func (s *TokenSource) Reject(accessToken Secret) bool {
 	switch {
 	case h.token == nil || !h.token.AccessToken.Equal(accessToken):
 		return true // there is another one, or none
-	case s.now().UnixNano() < h.since+int64(orDefault(s.CoolDown, defaultCoolDown)):
+	case h.fetched && h.age(s.now()) < orDefault(s.CoolDown, defaultCoolDown):
 		return false
 	}
 	s.current.CompareAndSwap(h, spent(h.token))
@@ -48,18 +49,18 @@ func (s *TokenSource) Reject(accessToken Secret) bool {
 }
 
 // renewBehind renews in the background. Only one of the callers begins it.
-func (s *TokenSource) renewBehind(ctx context.Context, h *held, now int64) {
+func (s *TokenSource) renewBehind(ctx context.Context, h *held, age time.Duration) {
 	at := h.renewAt.Load()
-	if at > now || !h.renewAt.CompareAndSwap(at, now+int64(s.limit())) {
+	if at > int64(age) || !h.renewAt.CompareAndSwap(at, int64(age+s.limit())) {
 		return
 	}
 	if wait := s.closedFor(); wait > 0 {
-		h.renewAt.Store(now + int64(wait))
+		h.renewAt.Store(int64(age + wait))
 		return
 	}
 	s.flights.Go(func() {
 		if _, err := s.renew(context.WithoutCancel(ctx)); err != nil {
-			h.renewAt.Store(s.now().Add(s.closedFor()).UnixNano())
+			h.renewAt.Store(int64(h.age(s.now()) + s.closedFor()))
 		}
 	})
 }
