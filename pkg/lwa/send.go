@@ -65,14 +65,14 @@ func (c *Client) newRequest(ctx context.Context, op, method, path string, body i
 func (c *Client) do(op string, req *http.Request, sent []string) (*answer, error) {
 	resp, err := c.httpClient().Do(req)
 	if err != nil {
-		return nil, noAnswer(op, err, sent)
+		return nil, noAnswer(req.Context(), op, err, sent)
 	}
 	defer func() { _ = resp.Body.Close() }() // what matters of it has been read
 	a := &answer{op: op, status: resp.StatusCode, header: resp.Header, sent: sent, now: c.now()}
 	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	switch {
 	case err != nil && (req.Context().Err() != nil || isTimeout(err)):
-		return nil, noAnswer(op, err, sent)
+		return nil, noAnswer(req.Context(), op, err, sent)
 	case err != nil:
 		a.broken = "the answer broke off"
 	case len(a.body) > maxBody:
@@ -93,11 +93,15 @@ func (c *Client) httpClient() *http.Client {
 }
 
 // noAnswer makes a TransportError of what net/http returned. The cause is kept
-// unless its text holds a secret, as that of a foreign RoundTripper might.
-func noAnswer(op string, err error, sent []string) error {
+// unless its text holds a secret, as that of a foreign RoundTripper might. Where the caller
+// gave up with a cause of its own, net/http sometimes returns that alone.
+func noAnswer(ctx context.Context, op string, err error, sent []string) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
+	}
+	if over := ctx.Err(); over != nil && !errors.Is(err, over) {
+		err = fmt.Errorf("%w: %w", over, err)
 	}
 	if text := err.Error(); redact(text, sent) != text {
 		clean := errors.New(tidy(text, maxDescription, sent))
