@@ -145,13 +145,14 @@ func TestCutShort(t *testing.T) {
 func TestTrickle(t *testing.T) {
 	protocols(t, func(t *testing.T, h2 bool) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		why := errors.New("had enough")
-		c := hostile(t, h2, func(w http.ResponseWriter, r *http.Request) {
+		why, ended := errors.New("had enough"), make(chan struct{})
+		c := hostile(t, h2, func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"access_token":"Atza|`)
 			_ = http.NewResponseController(w).Flush()
 			cancel(why)
-			<-r.Context().Done()
+			<-ended
 		})
+		defer close(ended)
 		_, err := c.Refresh(ctx, lwa.NewSecret(canaryRefresh))
 		if !errors.As(err, new(*lwa.TransportError)) || !errors.Is(err, context.Canceled) {
 			t.Errorf("error = %v, want a TransportError of the cancellation", err)
@@ -168,7 +169,7 @@ func TestTrickle(t *testing.T) {
 // What answers on a TCP port may not be HTTP at all.
 func TestNoHTTP(t *testing.T) {
 	for name, says := range map[string]string{
-		"nothing": "", "SMTP": "220 mail.example.com ESMTP\r\n", "a broken status": "HTTP/1.1 abc\r\n\r\n",
+		"nothing": "", "a long line": strings.Repeat("\x1b[31mx", 8<<10) + "\r\n\r\n", "SMTP": "220 mail.example.com ESMTP\r\n", "a broken status": "HTTP/1.1 abc\r\n\r\n",
 		"endless headers": "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 256<<10), "bad length": "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n{}",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,8 +194,8 @@ func TestNoHTTP(t *testing.T) {
 			if !errors.As(err, new(*lwa.TransportError)) {
 				t.Errorf("error = %v, want a TransportError", err)
 			}
-			if len(err.Error()) > 1000 {
-				t.Errorf("an error of %d bytes", len(err.Error()))
+			if text := err.Error(); len(text) > 600 || strings.Contains(text, "\x1b") {
+				t.Errorf("an error of %d bytes, not fit for a log: %.100q", len(text), text)
 			}
 			refuseCanaries(t, "error", err.Error())
 		})

@@ -37,8 +37,11 @@ type TransportError struct {
 	Err error
 }
 
-// Error implements error.
-func (e *TransportError) Error() string { return "lwa: " + e.Op + ": no answer: " + e.Err.Error() }
+// Error implements error. What net/http repeats of an answer that is no HTTP is cut short, and
+// without control characters.
+func (e *TransportError) Error() string {
+	return "lwa: " + e.Op + ": no answer: " + tidy(e.Err.Error(), maxDescription, nil)
+}
 
 // Unwrap returns the cause.
 func (e *TransportError) Unwrap() error { return e.Err }
