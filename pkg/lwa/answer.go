@@ -2,6 +2,7 @@ package lwa
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -143,8 +144,8 @@ func retryAfter(s string, now time.Time) time.Duration {
 	if s == "" {
 		return 0
 	}
-	if seconds, err := strconv.ParseUint(s, 10, 32); err == nil {
-		return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	if seconds, err := strconv.ParseUint(s, 10, 32); err == nil || errors.Is(err, strconv.ErrRange) {
+		return min(time.Duration(seconds)*time.Second, maxRetryAfter) // what is out of range is the largest there is
 	}
 	if at, err := http.ParseTime(s); err == nil {
 		return min(max(at.Sub(now), 0), maxRetryAfter)

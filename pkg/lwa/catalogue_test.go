@@ -287,3 +287,15 @@ func TestTokenRefused(t *testing.T) {
 		}
 	}
 }
+
+// What is refused is known, whatever the status says.
+func TestRefusalWithStatus200(t *testing.T) {
+	_, err := answering(200, nil, refusing("invalid_grant", revoked)).Refresh(t.Context(), lwa.NewSecret(canaryRefresh))
+	if !errors.Is(err, lwa.InvalidGrant) || errors.Is(err, lwa.ErrUnusable) {
+		t.Errorf("error = %+v, want invalid_grant, and nothing unusable", err)
+	}
+	_, err = answering(200, nil, refusing("teapot", "")).Refresh(t.Context(), lwa.NewSecret(canaryRefresh))
+	if !errors.Is(err, lwa.ErrUnusable) {
+		t.Errorf("error = %+v, want an unusable answer", err)
+	}
+}

@@ -75,7 +75,7 @@ func (e *Error) Is(target error) bool {
 	if code, ok := target.(Code); ok {
 		return e.Code == code
 	}
-	return target == ErrUnusable && (e.NotJSON || e.StatusCode == http.StatusOK)
+	return target == ErrUnusable && e.Code == "" && (e.NotJSON || e.StatusCode == http.StatusOK)
 }
 
 // Permanent reports whether the same request would be refused again. It is false

@@ -2,6 +2,8 @@ package lwa_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -246,6 +248,24 @@ func TestAwaitCodePair(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who asks a server that can't be Amazon's need not wait ten minutes to hear of it.
+func TestAwaitCodePairWithABadCertificate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		polls := 0
+		c := clientOn(func(*http.Request) (*http.Response, error) {
+			polls++
+			return nil, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
+		})
+		c.Now = nil
+		_, err := c.AwaitCodePair(t.Context(), &lwa.CodePair{
+			UserCode: "94238", DeviceCode: lwa.NewSecret(canaryDevice), Expiry: time.Now().Add(time.Hour), Interval: 30 * time.Second,
+		})
+		if !strings.Contains(lwa.Explain(err), "CA certificates") || polls != 1 {
+			t.Errorf("error = %v after %d polls, want the certificate's after 1", err, polls)
+		}
+	})
 }
 
 func TestAwaitCodePairEndsWithItsContext(t *testing.T) {

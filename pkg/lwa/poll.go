@@ -52,7 +52,7 @@ func (p *CodePair) nextInterval(e *Error) time.Duration {
 
 // AwaitCodePair polls until the customer has decided, p has expired or ctx ends. It waits
 // p.Interval before each poll, longer after slow_down, and goes on when Amazon is in
-// trouble or no answer arrives.
+// trouble or no answer arrives; not where its certificate is refused.
 //
 // Errors: those of [Client.PollCodePair] except authorization_pending and slow_down: what
 // [errors.Is] finds is expired_token, access_denied or invalid_code_pair, or the cause of
@@ -69,19 +69,18 @@ func (c *Client) AwaitCodePair(ctx context.Context, p *CodePair) (*Token, error)
 		}
 		t, err := c.PollCodePair(ctx, &pair)
 		var e *Error
-		var unanswered *TransportError
+		_, again := Retry(err)
 		switch {
 		case err == nil:
 			return t, nil
 		case ctx.Err() != nil:
 			return nil, usage(opPoll, context.Cause(ctx))
-		case errors.As(err, &e) && e.Temporary():
+		case !again:
+			return nil, err
+		}
+		if wait = pair.Interval; errors.As(err, &e) {
 			wait = e.RetryAfter
 			pair.Interval = max(pair.Interval, pair.nextInterval(e))
-		case errors.As(err, &unanswered):
-			wait = pair.Interval
-		default:
-			return nil, err
 		}
 	}
 }

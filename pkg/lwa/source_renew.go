@@ -102,9 +102,15 @@ func (s *TokenSource) takeOver(ctx context.Context, t *Token) error {
 // fetches bounds the calls of Fetch in one flight.
 const fetches = 2
 
-var errUselessFetch = errors.New("lwa: Fetch returned a token that is empty or has expired")
+var (
+	errNoFetch      = errors.New("lwa: the TokenSource has no Fetch: get one from a Client, or fill it in")
+	errUselessFetch = errors.New("lwa: Fetch returned a token that is empty or has expired")
+)
 
 func (s *TokenSource) fetch(ctx context.Context, last *Token) (*Token, error) {
+	if s.Fetch == nil {
+		return nil, errNoFetch
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.callTimeout())
 	defer cancel()
 	t, err := s.Fetch(ctx, last)

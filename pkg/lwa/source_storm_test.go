@@ -323,3 +323,10 @@ func TestClockSetForwards(t *testing.T) {
 		wantCalls(t, m, 2)
 	})
 }
+
+// A source without Fetch fails where it is used, not in a goroutine that nobody can recover.
+func TestSourceWithoutFetch(t *testing.T) {
+	if _, err := new(lwa.TokenSource).Token(t.Context()); err == nil || !strings.Contains(err.Error(), "Fetch") {
+		t.Errorf("error = %v, want one about Fetch", err)
+	}
+}

@@ -148,7 +148,7 @@ const maxRefusal = 4 << 10
 // TokenRefused returns an [*Error] with Op api and Code invalid_token where an API refuses
 // the access token of a request so that a new one may help, nil for any other answer:
 //
-//   - 401;
+//   - 401, unless it says insufficient_scope;
 //   - 403 "Request is not authorized." of the Appstore's APIs;
 //   - 403 of the Selling Partner API for a token that has expired, was revoked or is
 //     malformed;
@@ -168,7 +168,7 @@ func TokenRefused(resp *http.Response) error {
 		return nil
 	}
 	text := peek(resp)
-	if resp.StatusCode != http.StatusUnauthorized && !refusesToken(resp.StatusCode, text) || secretExpired(text) {
+	if resp.StatusCode != http.StatusUnauthorized && !refusesToken(resp.StatusCode, text) || noTokenHelps(resp.Header, text) {
 		return nil
 	}
 	return &Error{Op: opAPI, StatusCode: resp.StatusCode, Code: InvalidToken, Description: "the API refuses the access token"}
@@ -199,9 +199,12 @@ var forbidden = []string{ // in lower case
 // a longer sentence it may be about another kind of token.
 var allOfText = pattern(`(?:^\s*|["'>])(invalid[ _]token)\.?(?:\s*$|["'<\\])`)
 
-// secretExpired: no new token comes of an expired client secret.
-func secretExpired(text string) bool {
-	return strings.Contains(text, "lwa secret token you provided has expired")
+// noTokenHelps: no new token comes of an expired client secret, and a new one has the scope of
+// the old one.
+func noTokenHelps(h http.Header, text string) bool {
+	const scope = string(InsufficientScope)
+	return strings.Contains(text, "lwa secret token you provided has expired") ||
+		strings.Contains(text, scope) || strings.Contains(h.Get("WWW-Authenticate"), scope)
 }
 
 // peek returns the beginning of the body, in lower case, and puts it back.

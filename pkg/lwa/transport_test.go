@@ -22,6 +22,7 @@ const appstoreURL = "https://developer.amazon.com/api/appstore/v1/applications"
 type api struct {
 	good    string
 	status  int
+	header  http.Header
 	refusal string
 
 	mu     sync.Mutex
@@ -40,7 +41,7 @@ func (a *api) RoundTrip(r *http.Request) (*http.Response, error) {
 	token := r.Header.Get("Authorization") + r.Header.Get("x-amz-access-token")
 	a.tokens, a.bodies = append(a.tokens, token), append(a.bodies, string(body))
 	if strings.TrimPrefix(token, "Bearer ") != a.good {
-		return response(r, a.status, nil, strings.NewReader(a.refusal)), nil
+		return response(r, a.status, a.header, strings.NewReader(a.refusal)), nil
 	}
 	return response(r, 200, nil, strings.NewReader("done")), nil
 }
@@ -135,8 +136,10 @@ func TestTransportLeavesOtherAnswersAlone(t *testing.T) {
 	long := strings.Repeat("x", 10<<10) + "Request is not authorized."
 	for name, a := range map[string]*api{
 		"forbidden":           {status: 403, refusal: `{"message":"not yours"}`},
+		"other scope, header": {status: 401, header: http.Header{"Www-Authenticate": {`Bearer error="insufficient_scope"`}}},
 		"secret expired":      {status: 403, refusal: `{"errors":[{"message":"Access to requested resource is denied.","details":"The LWA secret token you provided has expired."}]}`},
 		"secret expired, 401": {status: 401, refusal: "The LWA secret token you provided has expired."},
+		"other scope, 401":    {status: 401, refusal: `{"error":"insufficient_scope","error_description":"The request requires higher privileges"}`},
 		"bad request":         {status: 400, refusal: `{"message":"Invalid slot"}`},
 		"about tokens, 400":   {status: 400, refusal: `{"message":"Invalid token count"}`},
 		"another token, 400":  {status: 400, refusal: `{"message":"The nextToken is an invalid token."}`},
