@@ -99,6 +99,14 @@ func (t *Transport) token(ctx context.Context, to *url.URL) (*Token, error) {
 	return token, nil
 }
 
+// CloseIdleConnections closes those of Base, where it can, as [http.Client.CloseIdleConnections]
+// asks of it.
+func (t *Transport) CloseIdleConnections() {
+	if base, ok := t.base().(interface{ CloseIdleConnections() }); ok {
+		base.CloseIdleConnections()
+	}
+}
+
 func (t *Transport) base() http.RoundTripper {
 	if t.Base != nil {
 		return t.Base

@@ -366,3 +366,47 @@ func TestTransportPassesABrokenBodyOn(t *testing.T) {
 		t.Errorf("body = %q, %v, want half of it and the error", body, err)
 	}
 }
+
+// A refusal that the caller never sees is closed, one that it does see is not.
+func TestTransportClosesTheRefusal(t *testing.T) {
+	for name, good := range map[string]string{"repeated": "Atza|1", "returned": "none"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &api{good: good, status: 401, refusal: strings.Repeat("x", 10<<10)}
+				rt, _ := a.transport()
+				var bodies []*closing
+				rt.Base = roundTrip(func(r *http.Request) (*http.Response, error) {
+					resp, err := a.RoundTrip(r)
+					bodies = append(bodies, &closing{Reader: resp.Body})
+					resp.Body = bodies[len(bodies)-1]
+					return resp, err
+				})
+				resp, err := rt.RoundTrip(request(t, nil))
+				if err != nil || len(bodies) != 2 || !bodies[0].closed || bodies[1].closed {
+					t.Fatalf("%v, %d answers, the first closed: %t, the second: %t", err, len(bodies), bodies[0].closed, bodies[1].closed)
+				}
+				resp.Body.Close()
+				if !bodies[1].closed {
+					t.Error("closing the answer does not close its body")
+				}
+			})
+		})
+	}
+}
+
+type idle struct {
+	roundTrip
+	closed bool
+}
+
+func (i *idle) CloseIdleConnections() { i.closed = true }
+
+// A program that ends closes its idle connections through its http.Client.
+func TestTransportClosesIdleConnections(t *testing.T) {
+	base := new(idle)
+	(&http.Client{Transport: &lwa.Transport{Base: base}}).CloseIdleConnections()
+	if !base.closed {
+		t.Error("the connections stay open")
+	}
+	(&http.Client{Transport: &lwa.Transport{Base: roundTrip(nil)}}).CloseIdleConnections() // one that has none
+}
