@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -139,7 +138,7 @@ func (l *login) byRedirect(ctx context.Context, cfg *config.Config) error {
 	if err := l.meet(ctx, cfg, receiver.URL()); err != nil {
 		return err
 	}
-	state, verifier := rand.Text()+rand.Text(), lwa.NewVerifier()
+	state, verifier := lwa.NewState(), lwa.NewVerifier()
 	page, err := l.party.AuthCodeURL(lwa.AuthRequest{State: state, Scopes: l.Scopes, ScopeData: l.extra, CodeChallenge: lwa.Challenge(verifier)})
 	if err != nil {
 		return err

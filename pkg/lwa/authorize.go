@@ -13,10 +13,10 @@ import (
 // AuthRequest is what to ask of the customer.
 type AuthRequest struct {
 	// State comes back with the answer, which must be ignored when it is another one.
-	// Required: unpredictable, used once, and bound to the browser.
+	// Required: unpredictable, used once, and bound to the browser. [NewState] makes one.
 	State string
-	// Scopes are what the customer is asked to agree to, such as "dash:replenish".
-	// One at least.
+	// Scopes are what the customer is asked to agree to, such as [ScopeProfile] or
+	// "dash:replenish". One at least.
 	Scopes []string
 	// ScopeData is marshalled to a JSON object with one member for each scope that
 	// needs it. Nil: none.

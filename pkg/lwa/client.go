@@ -108,8 +108,8 @@ func (c *Client) Refresh(ctx context.Context, refreshToken Secret) (*Token, erro
 }
 
 // ClientCredentials gets an access token for the application itself rather than for
-// a customer, as the App Submission API (scope appstore::apps:readwrite) and the Appstore's
-// reporting (adx_reporting::appstore:marketer) want it. It has no refresh token: ask again
+// a customer, as the App Submission API ([ScopeAppSubmission]) and the Appstore's
+// reporting ([ScopeAppstoreReporting]) want it. It has no refresh token: ask again
 // when it has expired, and not before; [Client.ClientCredentialsSource] sees to that.
 //
 // Token.Scope is what was granted. Expiry is as in [Client.Refresh].

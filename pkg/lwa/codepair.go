@@ -23,7 +23,7 @@ const (
 
 // CodePairRequest is what to ask of the customer of a device without a browser.
 type CodePairRequest struct {
-	// Scopes are what the customer is asked to agree to. One at least.
+	// Scopes are as in [AuthRequest]. One at least.
 	Scopes []string
 	// ScopeData is as in [AuthRequest]. Nil: none.
 	ScopeData any

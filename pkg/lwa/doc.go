@@ -30,11 +30,12 @@
 // # Signing a customer in
 //
 // [Client.AuthCodeURL] is the page to send the browser to. It always carries a state,
-// which binds the answer to this browser, and should carry the [Challenge] of a
-// verifier made by [NewVerifier], which binds the code to whoever holds the verifier.
+// made by [NewState], which binds the answer to this browser, and should carry the [Challenge]
+// of a verifier made by [NewVerifier], which binds the code to whoever holds the verifier.
 // Amazon sends the browser back to the redirect URL with a code, good once and for
 // five minutes, or with an error; [ReadRedirect] compares the state and reads the rest. Where
-// the client ID or the redirect URL is wrong, Amazon shows a page and sends nobody back.
+// the client ID or the redirect URL is wrong, Amazon shows a page and sends nobody back. The
+// example of this package is a whole site that does so.
 //
 // [Client.Exchange] trades the code for a [Token]. A server authenticates with its
 // client secret; an app or a device, which can't keep a secret, leaves ClientSecret
@@ -60,12 +61,12 @@
 // # Tokens of the application itself
 //
 // [Client.ClientCredentials] gets one, for the App Submission API with the scope
-// appstore::apps:readwrite, for the Appstore's reporting with
-// adx_reporting::appstore:marketer, and so on. Its security profile has to be attached
+// [ScopeAppSubmission], for the Appstore's reporting with
+// [ScopeAppstoreReporting], and so on. Its security profile has to be attached
 // to the API in Amazon's console, under Apps & Services > API Access.
 //
 //	api := &http.Client{Transport: &lwa.Transport{
-//		Source: c.ClientCredentialsSource("appstore::apps:readwrite"),
+//		Source: c.ClientCredentialsSource(lwa.ScopeAppSubmission),
 //	}}
 //	resp, err := api.Get("https://developer.amazon.com/api/appstore/v1/applications")
 //
@@ -97,11 +98,12 @@
 //
 // # When it goes wrong
 //
-// There are three kinds of error. An [*Error] is an answer of Amazon that is no
+// A call has three kinds of error. An [*Error] is an answer of Amazon that is no
 // success: a refusal with a [Code], or something that is no valid answer, which is
 // [ErrUnusable]. A [*TransportError] means that no answer arrived, so what the request did
 // is unknown: the code of an Exchange may be used up. Anything else says that the client
-// or the call is incomplete, and nothing was sent.
+// or the call is incomplete, and nothing was sent. Beside them VerifyToken has an
+// [*AudienceError], ReadRedirect [ErrState], and a TokenSource [*HeldBackError] and [*HookError].
 //
 // Codes are errors, too:
 //
@@ -122,8 +124,8 @@
 // and no way of authenticating is tried out, since a code works only once. Nothing is
 // stored. LWA has no way to revoke a token: to log a customer out, forget the tokens.
 //
-// No secret, code, verifier or token gets into an error, a URL or a log: they are
-// kept as [Secret], which nothing prints.
+// No secret, code, verifier or token gets into an error, a URL or a log: what lives longer
+// than a sign-in is kept as [Secret], which nothing prints.
 //
 // Package lwatest, beside this one, is a server that answers as Amazon does; the command
 // restock sandbox runs it for software that is not written in Go. Package lwaoauth2 takes

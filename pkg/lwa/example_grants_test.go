@@ -18,7 +18,7 @@ func ExampleClient_ClientCredentials() {
 	srv := sandbox()
 	c := srv.Client() // has your client ID and secret, and Amazon's Endpoint
 
-	token, err := c.ClientCredentials(context.Background(), "appstore::apps:readwrite")
+	token, err := c.ClientCredentials(context.Background(), lwa.ScopeAppSubmission)
 	if err != nil {
 		fmt.Println(lwa.Explain(err))
 		return
@@ -26,7 +26,7 @@ func ExampleClient_ClientCredentials() {
 	fmt.Println(token, "for", token.Scope)
 
 	c.ClientSecret = lwa.NewSecret("mistyped")
-	_, err = c.ClientCredentials(context.Background(), "appstore::apps:readwrite")
+	_, err = c.ClientCredentials(context.Background(), lwa.ScopeAppSubmission)
 	fmt.Println("wrong secret:", errors.Is(err, lwa.InvalidClient))
 	// Output:
 	// lwa.Token(expires 2026-01-08T13:00:00Z) for appstore::apps:readwrite
@@ -43,7 +43,7 @@ func ExampleClient_AwaitCodePair() {
 		return nil
 	}
 
-	pair, err := c.CreateCodePair(context.Background(), lwa.CodePairRequest{Scopes: []string{"profile"}})
+	pair, err := c.CreateCodePair(context.Background(), lwa.CodePairRequest{Scopes: []string{lwa.ScopeProfile}})
 	if err != nil {
 		fmt.Println(lwa.Explain(err))
 		return
@@ -66,7 +66,7 @@ func ExampleClient_AwaitCodePair() {
 func ExampleClient_PollCodePair() {
 	srv := sandbox()
 	c := srv.Client()
-	pair, _ := c.CreateCodePair(context.Background(), lwa.CodePairRequest{Scopes: []string{"profile"}})
+	pair, _ := c.CreateCodePair(context.Background(), lwa.CodePairRequest{Scopes: []string{lwa.ScopeProfile}})
 
 	for _, customer := range []string{"thinks", "says no"} {
 		if customer == "says no" {
@@ -120,7 +120,7 @@ func ExampleClient_VerifyToken() {
 // What the browser comes back with is anybody's until its state has been compared.
 func ExampleReadRedirect() {
 	srv := sandbox()
-	page, _ := srv.Client().AuthCodeURL(lwa.AuthRequest{State: "of this session", Scopes: []string{"profile"}})
+	page, _ := srv.Client().AuthCodeURL(lwa.AuthRequest{State: "of this session", Scopes: []string{lwa.ScopeProfile}})
 	back, _ := srv.Visit(page, lwatest.Visitor{Deny: true}) // the customer presses Cancel
 
 	_, err := lwa.ReadRedirect(back.Query(), "of this session")
@@ -165,10 +165,10 @@ func ExampleTokenSource() {
 	s := &lwa.TokenSource{
 		Now: c.Now,
 		Fetch: func(ctx context.Context, _ *lwa.Token) (*lwa.Token, error) {
-			t, err := c.ClientCredentials(ctx, "appstore::apps:readwrite")
+			t, err := c.ClientCredentials(ctx, lwa.ScopeAppSubmission)
 			if errors.Is(err, lwa.InvalidClient) && !c.ClientSecret.Equal(vault) {
 				c.ClientSecret = vault // nobody else calls Fetch meanwhile
-				t, err = c.ClientCredentials(ctx, "appstore::apps:readwrite")
+				t, err = c.ClientCredentials(ctx, lwa.ScopeAppSubmission)
 			}
 			return t, err
 		},
@@ -183,7 +183,7 @@ func ExampleTransport() {
 	srv := sandbox()
 	c := srv.Client()
 	api := &http.Client{Transport: &lwa.Transport{
-		Source: c.ClientCredentialsSource("appstore::apps:readwrite"),
+		Source: c.ClientCredentialsSource(lwa.ScopeAppSubmission),
 		Base:   srv.Transport(), // the sandbox's; leave it nil
 	}}
 	for range 2 {
@@ -226,7 +226,7 @@ func ExampleExplain() {
 func ExampleRetry() {
 	srv := sandbox()
 	_ = srv.Script(lwatest.Fault{Route: lwatest.RouteToken, Kind: lwatest.Throttled, RetryAfter: "20"})
-	_, err := srv.Client().ClientCredentials(context.Background(), "appstore::apps:readwrite")
+	_, err := srv.Client().ClientCredentials(context.Background(), lwa.ScopeAppSubmission)
 	after, again := lwa.Retry(err)
 	fmt.Println(after, again)
 	// Output: 20s true

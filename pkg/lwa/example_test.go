@@ -60,7 +60,7 @@ func ExampleClient_Exchange() {
 
 	verifier := lwa.NewVerifier() // kept with the state until the customer is back
 	page, _ := c.AuthCodeURL(lwa.AuthRequest{
-		State: "state", Scopes: []string{"profile"}, CodeChallenge: lwa.Challenge(verifier),
+		State: "state", Scopes: []string{lwa.ScopeProfile}, CodeChallenge: lwa.Challenge(verifier),
 	})
 	back, _ := srv.Visit(page, lwatest.Visitor{}) // the customer agrees
 
@@ -84,7 +84,7 @@ func ExampleClient_Exchange_withoutSecret() {
 	c.ClientSecret = lwa.Secret{}
 
 	for _, verifier := range []lwa.Secret{lwa.NewVerifier(), {}} {
-		r := lwa.AuthRequest{State: "state", Scopes: []string{"profile"}}
+		r := lwa.AuthRequest{State: "state", Scopes: []string{lwa.ScopeProfile}}
 		if !verifier.IsZero() {
 			r.CodeChallenge = lwa.Challenge(verifier)
 		}
@@ -105,7 +105,7 @@ func ExampleClient_Exchange_withoutSecret() {
 func ExampleClient_Refresh() {
 	srv := sandbox()
 	c := srv.Client()
-	page, _ := c.AuthCodeURL(lwa.AuthRequest{State: "state", Scopes: []string{"profile"}})
+	page, _ := c.AuthCodeURL(lwa.AuthRequest{State: "state", Scopes: []string{lwa.ScopeProfile}})
 	back, _ := srv.Visit(page, lwatest.Visitor{})
 	token, _ := c.Exchange(context.Background(), back.Query().Get("code"), lwa.Secret{})
 
@@ -126,7 +126,7 @@ func ExampleClient_Refresh() {
 func ExampleClient_TokenInfo() {
 	srv := sandbox()
 	c := srv.Client()
-	page, _ := c.AuthCodeURL(lwa.AuthRequest{State: "state", Scopes: []string{"profile"}})
+	page, _ := c.AuthCodeURL(lwa.AuthRequest{State: "state", Scopes: []string{lwa.ScopeProfile}})
 	back, _ := srv.Visit(page, lwatest.Visitor{})
 	token, _ := c.Exchange(context.Background(), back.Query().Get("code"), lwa.Secret{})
 

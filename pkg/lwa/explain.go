@@ -6,8 +6,8 @@ import (
 )
 
 // Explain says what err means and what to change, in a sentence or two for whoever
-// runs the program: "" for nil and for an error that isn't of this package. It repeats
-// nothing that came from outside.
+// runs the program: "" for nil, for an error that isn't of this package, and for one that says
+// itself what to change. It repeats nothing that came from outside.
 func Explain(err error) string {
 	var held *HeldBackError
 	var answer *Error

@@ -6,18 +6,26 @@ import (
 	"encoding/base64"
 )
 
-// verifierBytes makes a verifier of 43 characters, the shortest allowed and what
-// Amazon's own sample application uses.
-const verifierBytes = 32
+// randomBytes makes a verifier of 43 characters, the shortest allowed and what
+// Amazon's own sample application uses, and a state of as many bits as Amazon advises.
+const randomBytes = 32
 
 // NewVerifier makes a PKCE verifier of 256 random bits. It never leaves whoever
 // will exchange the code; only its [Challenge] travels.
 //
 // Source: RFC 7636 §4.1; developer.amazon.com/docs/dash/lwa-mobile-sdk.html
-func NewVerifier() Secret {
-	b := make([]byte, verifierBytes)
+func NewVerifier() Secret { return NewSecret(random()) }
+
+// NewState makes a state of 256 random bits, for [AuthRequest]. Keep it where only this
+// browser's next request finds it, in a cookie for instance, until [ReadRedirect] compares it.
+//
+// Source: developer.amazon.com/docs/login-with-amazon/cross-site-request-forgery.html
+func NewState() string { return random() }
+
+func random() string {
+	b := make([]byte, randomBytes)
 	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
-	return NewSecret(base64.RawURLEncoding.EncodeToString(b))
+	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 // Challenge returns the S256 challenge of a verifier, for [AuthRequest]. It is no

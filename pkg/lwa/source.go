@@ -24,25 +24,29 @@ import (
 // A program that doesn't run for long, a command for instance, calls [TokenSource.Wait]
 // before it ends. With Early at -1 it needs to do so only where a caller gave up.
 //
+// Fetch and the hooks run in a goroutine of their own: a panic in one ends the program.
+//
 // A source works for one process. Processes that share a refresh token get along as
 // long as Amazon doesn't rotate it.
 type TokenSource struct {
 	// Fetch gets the next token. last is the newest there was, with the refresh token to
 	// use; nil at first. Required. It is never called twice at a time. Its ctx has the values
-	// of one of the callers' and ends after CallTimeout. When what it returns has expired on
-	// its way, it is called once more, with the refresh token of that.
+	// of one of the callers' and ends after CallTimeout, and Fetch has to end with it. When what
+	// it returns has expired on its way, it is called once more, with the refresh token of that.
 	Fetch func(ctx context.Context, last *Token) (*Token, error)
-	// Initial is the token to begin with, one that was stored for instance; nil: none.
+	// Initial is the token to begin with, one that was stored for instance; nil: none. Without
+	// Expiry it counts as expired.
 	Initial *Token
 	// Changed is told of each new token before it is handed out: store it here, since
 	// its refresh token may have replaced the one before. nil: nobody is told.
 	//
 	// When it fails, nobody gets the new token: the old one serves as long as it lives, and
 	// then callers get a [*HookError]. The new token is kept, and Changed is told of it
-	// again, before Amazon is asked for another one.
+	// again, before Amazon is asked for another one. Its ctx is like that of Fetch. It must not
+	// call Token, which may be waiting for it.
 	Changed func(ctx context.Context, t *Token) error
 	// Failed is told of every failure, for a log: a renewal in the background has no
-	// caller to tell. nil: nobody is told.
+	// caller to tell. nil: nobody is told. Callers wait for it, so it should be quick.
 	Failed func(ctx context.Context, err error)
 	// Early is how long before its expiry a token is renewed in the background, and up to half
 	// as long again, at random; at most a quarter of its life. 0: 5 minutes; negative:

@@ -31,8 +31,12 @@ type TokenInfo struct {
 	IssuedAt time.Time
 }
 
-// TokenInfo asks LWA whose token it is. The token travels in a header, so that it
-// gets into no log of URLs.
+// TokenInfo asks LWA whose token it is, and compares nothing: for a token that came from
+// elsewhere, a browser, an app or a device, call [Client.VerifyToken]. Where several clients
+// are yours, call [TokenInfo.For] with the ID of each.
+//
+// The token travels in a header, so that it gets into no log of URLs: Amazon documents a query
+// parameter for this call, and its own Amazon Pay SDK sends the header.
 //
 // Errors: [*Error] with Code invalid_token for a token that has expired, was revoked
 // or never was one; [*TransportError] when no answer arrived.

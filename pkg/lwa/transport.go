@@ -14,16 +14,18 @@ import (
 // Transport is an [http.RoundTripper] for any of Amazon's APIs that take an LWA access
 // token:
 //
-//	api := &http.Client{Transport: &lwa.Transport{Source: c.ClientCredentialsSource("appstore::apps:readwrite")}}
+//	api := &http.Client{Transport: &lwa.Transport{Source: c.ClientCredentialsSource(lwa.ScopeAppSubmission)}}
 //
 // It adds the token to each request. Where the API refuses the token as [TokenRefused] has
 // it, the token is renewed, and the request is sent once more, if its body can be: if
 // it has none, or a GetBody, as [http.NewRequest] gives it for the usual readers. Otherwise
 // the refusal is returned, and the next request gets the new token.
 //
+// Many requests that are refused at the same time share one renewal, and an API that refuses
+// the new token as well gets no third request.
+//
 // The token follows no redirect to another host, and travels by https only, except to this
-// machine. The caller's request is not
-// changed.
+// machine. The caller's request is not changed; where it has the header, the token's replaces it.
 type Transport struct {
 	// Source has the tokens. Required.
 	Source *TokenSource

@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
@@ -57,7 +56,7 @@ func (a *app) run(ctx context.Context) error {
 	if err := a.call(ctx, http.MethodGet, nil, &offer); err != nil {
 		return fmt.Errorf("asking the device: %w", err)
 	}
-	state := rand.Text() + rand.Text() // 256 bits: whoever can't know it can't pass a code of theirs off on us
+	state := lwa.NewState() // whoever can't know it can't pass a code of theirs off on us
 	amazon := lwa.NA.Endpoint()
 	amazon.AuthorizeURL = a.Authorize
 	client := lwa.Client{ClientID: a.ClientID, RedirectURL: a.Redirect, Endpoint: amazon}

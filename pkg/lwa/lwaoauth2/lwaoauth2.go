@@ -1,7 +1,9 @@
 // Package lwaoauth2 takes tokens of package lwa to golang.org/x/oauth2 and back, for
 // programs and libraries that know that one.
 //
-//	api := oauth2.NewClient(ctx, lwaoauth2.TokenSource(ctx, c.ClientCredentialsSource("appstore::apps:readwrite")))
+//	api := &http.Client{Transport: &oauth2.Transport{
+//		Source: lwaoauth2.TokenSource(ctx, c.ClientCredentialsSource(lwa.ScopeAppSubmission)),
+//	}}
 //
 // Only who imports this package depends on x/oauth2.
 package lwaoauth2
@@ -53,8 +55,9 @@ func FromToken(o *oauth2.Token) *lwa.Token {
 
 // TokenSource makes an [oauth2.TokenSource] of s, which waits for a token no longer than ctx
 // lives: oauth2's Token has no context of its own. Don't wrap it in
-// [oauth2.ReuseTokenSource], which would keep each token until its expiry; s does that,
-// and better.
+// [oauth2.ReuseTokenSource], as [oauth2.NewClient] does: that keeps each token until its last
+// seconds, so that nothing is renewed in the background and everybody waits behind a lock. s
+// keeps it, too, and better.
 func TokenSource(ctx context.Context, s *lwa.TokenSource) oauth2.TokenSource {
 	return source{ctx, s}
 }
