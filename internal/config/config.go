@@ -114,14 +114,10 @@ func Parse(environ map[string]string, required ...string) (*Config, error) {
 		return nil, errors.Join(faults...)
 	}
 	c := new(Config)
-	if err := env.ParseWithOptions(c, env.Options{Environment: environ, FuncMap: parsers}); err != nil {
+	if err := env.ParseWithOptions(c, env.Options{Environment: environ}); err != nil {
 		return nil, fmt.Errorf("reading configuration: %w", withoutValues(err))
 	}
 	return c, nil
-}
-
-var parsers = map[reflect.Type]env.ParserFunc{
-	reflect.TypeFor[lwa.Secret](): func(v string) (any, error) { return lwa.NewSecret(v), nil },
 }
 
 // withoutValues keeps of an error of package env the names of the fields: its text

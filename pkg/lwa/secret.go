@@ -2,6 +2,7 @@ package lwa
 
 import (
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +12,8 @@ const (
 	redacted = "[redacted]"
 	empty    = "[empty]"
 )
+
+var errRedacted = errors.New("lwa: a secret that was printed as " + redacted + " can't be read again: store what Reveal returns, sealed")
 
 // Secret is a value that nothing prints: not fmt with any verb, not JSON, not slog,
 // and not when it is buried in a field of another struct. The zero Secret is empty.
@@ -66,6 +69,20 @@ func (s Secret) GoString() string { return s.String() }
 // MarshalText implements [encoding.TextMarshaler], and with it JSON: it writes what
 // String returns. A secret that is to be stored has to be revealed and sealed.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler], so that configuration in JSON, in
+// environment variables and the like can hold a secret. What MarshalText wrote of one is refused:
+// there is no secret in it.
+func (s *Secret) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case redacted:
+		return errRedacted
+	case empty:
+		text = nil
+	}
+	*s = NewSecret(string(text))
+	return nil
+}
 
 // LogValue implements [slog.LogValuer].
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

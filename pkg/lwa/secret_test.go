@@ -108,3 +108,25 @@ func TestSecretEqual(t *testing.T) {
 		t.Errorf("printed = %q", got)
 	}
 }
+
+// A secret is read from a configuration, and what was printed of one is not taken for it.
+func TestSecretFromConfiguration(t *testing.T) {
+	var conf struct{ ID, Secret, None lwa.Secret }
+	if err := json.Unmarshal([]byte(`{"ID": "amzn1", "Secret": "`+canarySecret+`", "None": ""}`), &conf); err != nil {
+		t.Fatal(err)
+	}
+	if conf.Secret.Reveal() != canarySecret || conf.ID.Reveal() != "amzn1" || !conf.None.IsZero() {
+		t.Errorf("read %q, %q", conf.ID.Reveal(), conf.Secret.Reveal())
+	}
+	printed, err := json.Marshal(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuseCanaries(t, "JSON", string(printed))
+	if err := json.Unmarshal(printed, &conf); err == nil || !strings.Contains(err.Error(), "redacted") {
+		t.Errorf("error = %v for %s, want one that says that there is no secret in it", err, printed)
+	}
+	if conf.Secret = lwa.NewSecret("x"); json.Unmarshal([]byte(`{"Secret":"[empty]"}`), &conf) != nil || !conf.Secret.IsZero() {
+		t.Error("an empty secret that was printed is not an empty one")
+	}
+}
