@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -248,85 +247,5 @@ func TestRotationSurvivesASleep(t *testing.T) {
 				t.Errorf("with what is stored: %v", err)
 			}
 		})
-	}
-}
-
-// A hook that ends its goroutine, as t.Fatal does, blocks neither the next callers nor the
-// one who tries for all after trouble.
-func TestFetchThatExits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := new(maker)
-		s := m.source()
-		m.failWith(&lwa.Error{Op: "refresh", StatusCode: 503})
-		if _, err := s.Token(t.Context()); err == nil {
-			t.Fatal("no error")
-		}
-		time.Sleep(time.Minute)
-		s.Fetch = func(context.Context, *lwa.Token) (*lwa.Token, error) {
-			runtime.Goexit()
-			return nil, nil
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		if _, err := s.Token(ctx); err == nil || ctx.Err() != nil {
-			t.Errorf("error = %v, %v, want one at once", err, ctx.Err())
-		}
-		m.failWith(nil)
-		s.Fetch = m.fetch
-		if _, err := s.Token(ctx); err != nil {
-			t.Errorf("the next one: %v", err)
-		}
-	})
-}
-
-// A device that starts with its clock in the future gets a token, and then the right time: by
-// its expiry the token would seem to live for a day.
-func TestClockSetBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := new(maker)
-		s := m.source()
-		ahead := 24 * time.Hour
-		s.Now = func() time.Time { return time.Now().Add(ahead).Round(0) } // no monotonic clock helps here
-		s.Fetch = func(ctx context.Context, last *lwa.Token) (*lwa.Token, error) {
-			token, err := m.fetch(ctx, last)
-			token.Expiry = token.Expiry.Add(ahead)
-			return token, err
-		}
-		wantToken(t, s, 1)
-		ahead -= time.Second // what is that small is no reason to renew anything
-		wantToken(t, s, 1)
-		ahead = 0
-		wantToken(t, s, 2)
-		time.Sleep(50 * time.Minute)
-		wantToken(t, s, 2)
-		wantCalls(t, m, 2)
-	})
-}
-
-// A clock that jumps forwards, as that of a machine that slept, costs one renewal.
-func TestClockSetForwards(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := new(maker)
-		s := m.source()
-		var ahead time.Duration
-		s.Now = func() time.Time { return time.Now().Add(ahead).Round(0) }
-		s.Fetch = func(ctx context.Context, last *lwa.Token) (*lwa.Token, error) {
-			token, err := m.fetch(ctx, last)
-			token.Expiry = token.Expiry.Add(ahead)
-			return token, err
-		}
-		wantToken(t, s, 1)
-		ahead = 365 * 24 * time.Hour
-		for range 10 {
-			wantToken(t, s, 2)
-		}
-		wantCalls(t, m, 2)
-	})
-}
-
-// A source without Fetch fails where it is used, not in a goroutine that nobody can recover.
-func TestSourceWithoutFetch(t *testing.T) {
-	if _, err := new(lwa.TokenSource).Token(t.Context()); err == nil || !strings.Contains(err.Error(), "Fetch") {
-		t.Errorf("error = %v, want one about Fetch", err)
 	}
 }
