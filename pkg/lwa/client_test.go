@@ -214,6 +214,22 @@ func TestIncomplete(t *testing.T) {
 			c.Endpoint = lwa.Endpoint{AuthorizeURL: "http://localhost/ap/oa"}
 			return refresh(ctx, c)
 		}, "APIURL"},
+		{"no scheme", func(ctx context.Context, c *lwa.Client) error {
+			c.Endpoint = lwa.Endpoint{APIURL: "api.amazon.com"}
+			return refresh(ctx, c)
+		}, "https://"},
+		{"another scheme", func(ctx context.Context, c *lwa.Client) error {
+			c.Endpoint = lwa.Endpoint{APIURL: "ftp://api.amazon.com"}
+			return refresh(ctx, c)
+		}, "https://"},
+		{"a query", func(ctx context.Context, c *lwa.Client) error {
+			c.Endpoint = lwa.Endpoint{APIURL: "https://api.amazon.com/?x=1"}
+			return refresh(ctx, c)
+		}, "https://"},
+		{"no context", func(_ context.Context, c *lwa.Client) error {
+			var none context.Context
+			return refresh(none, c)
+		}, "nil Context"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := clientOn(func(*http.Request) (*http.Response, error) {

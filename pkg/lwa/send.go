@@ -53,8 +53,8 @@ func usage(op string, err error) error { return fmt.Errorf("lwa: %s: %w", op, er
 
 func (c *Client) newRequest(ctx context.Context, op, method, path string, body io.Reader) (*http.Request, error) {
 	base := c.Endpoint.apiURL()
-	if u, err := url.Parse(base); err != nil || u.Host == "" {
-		return nil, usage(op, errors.New("the Endpoint.APIURL is no absolute URL"))
+	if !isBase(base) {
+		return nil, usage(op, errors.New("the Endpoint.APIURL is no base of an API, such as https://api.amazon.com"))
 	}
 	req, err := http.NewRequestWithContext(ctx, method, base+path, body)
 	if err != nil {
@@ -62,6 +62,11 @@ func (c *Client) newRequest(ctx context.Context, op, method, path string, body i
 	}
 	req.Header.Set("Accept", "application/json")
 	return req, nil
+}
+
+func isBase(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.RawQuery == "" && u.Fragment == ""
 }
 
 // do sends req once and reads the answer. sent are the secrets in it.
