@@ -44,7 +44,8 @@ its customers: move the clock, withdraw consent, ship orders. GET /sandbox lists
     curl --json '{"client_id": "amzn1.application-oa2-client.app", "redirect_urls": ["amzn://com.example.app"]}' http://localhost:8081/sandbox/clients
     curl --json '{"lwa": [{"route": "token", "kind": "throttled", "times": 2}]}' http://localhost:8081/sandbox/faults
 
---clients takes a JSON array; a client without "client_secret" is public, as apps and devices are:
+--clients takes a JSON array; a client without "client_secret" is public, as apps and devices are. "name", "origins", "own_scopes" and
+"grant_types" can be given, too:
 
     [{"client_id": "amzn1.application-oa2-client.app", "redirect_urls": ["amzn://com.example.app"], "scopes": ["profile"]}]
 

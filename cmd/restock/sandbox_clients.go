@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,14 +33,23 @@ func readClients(path string) ([]lwatest.Client, error) {
 		Secret       string   `json:"client_secret"`
 		Name         string   `json:"name"`
 		RedirectURLs []string `json:"redirect_urls"`
+		Origins      []string `json:"origins"`
 		Scopes       []string `json:"scopes"`
+		OwnScopes    []string `json:"own_scopes"`
+		GrantTypes   []string `json:"grant_types"`
 	}
-	if len(text) > maxClientsFile || json.Unmarshal(text, &all) != nil || len(all) > maxClients {
-		return nil, fmt.Errorf(`--clients: %s must hold a JSON array of at most %d clients, like [{"client_id":"…","client_secret":"…","redirect_urls":["…"]}]`, path, maxClients)
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields() // a misspelt client_secret would make a public client
+	if len(text) > maxClientsFile || !json.Valid(text) || d.Decode(&all) != nil || len(all) > maxClients {
+		return nil, fmt.Errorf(`--clients: %s must hold a JSON array of at most %d clients, like [{"client_id":"…","client_secret":"…","redirect_urls":["…"]}]; `+
+			"name, origins, scopes, own_scopes and grant_types are the other members", path, maxClients)
 	}
 	clients := make([]lwatest.Client, len(all))
 	for i, c := range all {
-		clients[i] = lwatest.Client{ID: c.ID, Secret: lwa.NewSecret(c.Secret), Name: c.Name, RedirectURLs: c.RedirectURLs, Scopes: c.Scopes}
+		clients[i] = lwatest.Client{
+			ID: c.ID, Secret: lwa.NewSecret(c.Secret), Name: c.Name, RedirectURLs: c.RedirectURLs,
+			Origins: c.Origins, Scopes: c.Scopes, OwnScopes: c.OwnScopes, GrantTypes: c.GrantTypes,
+		}
 	}
 	return clients, nil
 }

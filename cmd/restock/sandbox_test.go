@@ -166,7 +166,8 @@ func TestSandbox(t *testing.T) {
 func TestSandboxClients(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "clients.json")
 	text := `[{"client_id":"amzn1.application-oa2-client.app","redirect_urls":["https://app.example.com/cb"],"scopes":["profile"]},
-		{"client_id":"amzn1.application-oa2-client.site","client_secret":"canary-secret","redirect_urls":["https://site.example.com/cb"]}]`
+		{"client_id":"amzn1.application-oa2-client.site","client_secret":"canary-secret","redirect_urls":["https://site.example.com/cb"],"own_scopes":["example::own"],
+		"grant_types":["authorization_code","client_credentials"],"origins":["https://site.example.com"]}]`
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -183,6 +184,9 @@ func TestSandboxClients(t *testing.T) {
 		if _, err := signIn(t, client, "profile"); err != nil {
 			t.Errorf("client %s: %v", id, err)
 		}
+		if _, err := client.ClientCredentials(t.Context(), "example::own"); (err == nil) != (id == "site") {
+			t.Errorf("client %s asks for itself: %v", id, err)
+		}
 	}
 	if strings.Contains(b.log.String(), "canary") {
 		t.Error("a secret was logged")
@@ -197,7 +201,11 @@ func TestSandboxKeeps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.stop(t, os.Interrupt)
+	if err := b.cmd.Process.Kill(); err != nil { // what was answered is kept, whatever comes then
+		t.Fatal(err)
+	}
+	<-b.read
+	_ = b.cmd.Wait()
 	again := startSandbox(t, nil, "--data", data)
 	if again.ClientID != b.ClientID || again.ClientSecret != b.ClientSecret {
 		t.Errorf("it announced another client: %+v, then %+v", b.sandboxAnnouncement, again.sandboxAnnouncement)
@@ -230,8 +238,12 @@ func TestSandboxExposed(t *testing.T) {
 }
 
 func TestSandboxRefuses(t *testing.T) {
-	bad := filepath.Join(t.TempDir(), "clients.json")
+	bad, misspelt := filepath.Join(t.TempDir(), "clients.json"), filepath.Join(t.TempDir(), "clients.json")
 	if err := os.WriteFile(bad, []byte(`{"client_secret":"canary-secret"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := `[{"client_id":"amzn1.application-oa2-client.site","secret":"canary-secret","redirect_urls":["https://site.example.com/cb"]}]`
+	if err := os.WriteFile(misspelt, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "localhost:0")
@@ -249,6 +261,7 @@ func TestSandboxRefuses(t *testing.T) {
 	}{
 		"secret without client ID": {[]string{clientSecretVariable + "=canary-secret"}, nil, []string{"RESTOCK_LWA_CLIENT_ID"}, exitUsage},
 		"clients":                  {nil, []string{"--clients", bad}, []string{"--clients", bad, "JSON array"}, exitFailed},
+		"misspelt member":          {nil, []string{"--clients", misspelt}, []string{"--clients", "client_secret", "own_scopes"}, exitFailed},
 		"no clients":               {nil, []string{"--clients", bad + ".none"}, []string{"--clients"}, exitFailed},
 		"redirect URL":             {nil, []string{"--redirect-url", "http://example.com/", "--port", port}, []string{"redirect URL", "https"}, exitFailed},
 		"port in use":              {nil, []string{"--port", port}, []string{"--port 0"}, exitFailed},

@@ -1,10 +1,13 @@
 package sandbox
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/restock-dev/restock/internal/thing"
@@ -41,7 +44,7 @@ func answer(do func(*http.Request) (any, error)) http.Handler {
 func body[T any](do func(T) (any, error)) http.Handler {
 	return web.Func(func(w http.ResponseWriter, r *http.Request) error {
 		var in T
-		if err := web.ReadJSON(w, r, &in); err != nil {
+		if err := read(w, r, &in); err != nil {
 			return err
 		}
 		v, err := do(in)
@@ -50,6 +53,26 @@ func body[T any](do func(T) (any, error)) http.Handler {
 		}
 		return web.WriteJSON(w, http.StatusOK, v)
 	})
+}
+
+// read reads the body, and refuses members that v does not have: who misspells a fault or a
+// switch would believe that it was tested.
+func read(w http.ResponseWriter, r *http.Request, v any) error {
+	var body json.RawMessage
+	if err := web.ReadJSON(w, r, &body); err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err := d.Decode(v)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrong):
+		return web.DecodeJSON(body, v) // which says it in the words of all our APIs
+	}
+	return web.New(web.CodeBadField, strings.TrimPrefix(err.Error(), "json: ")+"; GET /sandbox shows samples")
 }
 
 // refused is an error of the sandbox: its texts are written for whoever called.
@@ -171,13 +194,14 @@ type publicClient struct {
 	Name         string   `json:"name"`
 	RedirectURLs []string `json:"redirect_urls"`
 	Origins      []string `json:"origins"`
+	Scopes       []string `json:"scopes"` // none: all that are known
 }
 
 func (s *Sandbox) addClient(c publicClient) (any, error) {
 	if slices.Contains(s.confidential, c.ID) {
 		return nil, web.BadField("client_id", "this client has a secret; it is registered by whoever starts the sandbox")
 	}
-	err := s.LWA.AddClient(lwatest.Client{ID: c.ID, Name: c.Name, RedirectURLs: c.RedirectURLs, Origins: c.Origins})
+	err := s.LWA.AddClient(lwatest.Client{ID: c.ID, Name: c.Name, RedirectURLs: c.RedirectURLs, Origins: c.Origins, Scopes: c.Scopes})
 	return c, err
 }
 

@@ -18,7 +18,7 @@ func (s *Sandbox) Handler(hosts ...string) http.Handler {
 		path := r.URL.Path
 		switch {
 		case !knownHost(r.Host, hosts):
-			web.WriteProblem(w, web.New(web.CodeBadField, "the sandbox answers to localhost and to addresses, not to this host name"))
+			web.WriteProblem(w, web.New(web.CodeBadField, "the sandbox answers to localhost and to addresses, not to this host name; restock sandbox --host-name takes one more"))
 		case path == "/" || path == "/sandbox" || strings.HasPrefix(path, "/sandbox/"):
 			control.ServeHTTP(w, r)
 		case strings.HasPrefix(path, "/ap/"), strings.HasPrefix(path, "/auth/"), strings.HasPrefix(path, "/user/"),

@@ -43,7 +43,7 @@ func (s *Sandbox) routes() []route {
 			sample(`{"user_id": "amzn1.account.EXAMPLE3", "name": "Third Customer", "email": "third@example.com", "postal_code": "10115"}`), body(s.addCustomer),
 		},
 		{
-			"POST", "/sandbox/clients", `registers the client of an app, which has no secret; with "origins", of a page`,
+			"POST", "/sandbox/clients", `registers the client of an app, which has no secret; with "origins", of a page; "scopes": it may ask for these alone`,
 			sample(`{"client_id": "amzn1.application-oa2-client.app", "redirect_urls": ["amzn://com.example.app"]}`), body(s.addClient),
 		},
 		{"GET", "/sandbox/faults", "the trouble that is still to come", nil, answer(func(*http.Request) (any, error) { return s.faults(), nil })},

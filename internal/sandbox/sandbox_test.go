@@ -656,3 +656,74 @@ func FuzzControl(f *testing.F) {
 		}
 	})
 }
+
+// A test whose fault or switch is misspelt would pass without it: what is not understood is
+// refused, and the answer names it.
+func TestMisspelt(t *testing.T) {
+	w := open(t, new(memory))
+	before := w.LWA.Switches()
+	for _, tt := range []struct{ path, body, want string }{
+		{"faults", `{"lwa":[{"route":"token","kind":"throttled","time":3}]}`, `"time"`},
+		{"faults", `{"lwa":[{"route":"token","kind":"slow","delay":"2 s"}]}`, `"2 s" is no duration such as 90s`},
+		{"switches", `{"lwa":{"poll_interval":"1s","acces_life":"1s"}}`, `"acces_life"`},
+		{"switches", `{"lwa":{"access_life":"an hour"}}`, `"an hour" is no duration such as 90s`},
+		{"switches", `{"drs":{"order_problems":true}}`, `"order_problems"`},
+		{"clients", `{"client_id":"app","redirect_urls":["amzn://a"],"client_secret":"canary"}`, `"client_secret"`},
+		{"clock", `{"advance":"1 day"}`, `"1 day" is no duration such as 90s`},
+		{"clock", `{"advance":"1h","advanced":"1h"}`, `"advanced"`},
+		{"clock", `{"advance":1}`, "advance can't be a number"},
+		{"withdraw", `{"customer":"amzn1.account.A","things":"x"}`, `"things"`},
+	} {
+		var p struct{ Code, Detail string }
+		if status := w.call(t, "POST", "/sandbox/"+tt.path, tt.body, &p); status != 400 || p.Code != "bad_field" || !strings.Contains(p.Detail, tt.want) ||
+			strings.Contains(p.Detail, "canary") {
+			t.Errorf("%s %s = %d %+v, want a word on %s", tt.path, tt.body, status, p, tt.want)
+		}
+	}
+	if len(w.LWA.Faults()) != 0 || w.LWA.Switches() != before || w.Clock().Offset() != 0 {
+		t.Error("a refused request changed something")
+	}
+}
+
+// Another host name may be a stranger's; the answer says how it is let in.
+func TestUnknownHost(t *testing.T) {
+	w := open(t, new(memory))
+	for host, want := range map[string]int{
+		"localhost": 200, "LOCALHOST:81": 200, "127.0.0.1": 200, "[::1]:81": 200, "[::1]": 200, "sandbox.example:81": 200,
+		"app.localhost": 400, "elsewhere.example": 400, "localhost.elsewhere.example": 400,
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/sandbox/calls", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || resp.StatusCode != want || want != 200 && !strings.Contains(string(body), "--host-name") {
+			t.Errorf("%s = %d %s %v, want %d", host, resp.StatusCode, body, err, want)
+		}
+	}
+}
+
+func TestScopesOfARegisteredClient(t *testing.T) {
+	w := open(t, new(memory))
+	if status := w.call(t, "POST", "/sandbox/clients", `{"client_id":"app","redirect_urls":["amzn://a"],"scopes":["profile"]}`, nil); status != 200 {
+		t.Fatalf("registering answered %d", status)
+	}
+	for scope, want := range map[string]bool{"profile": true, "postal_code": false} {
+		app := *w.lwa
+		app.ClientID, app.ClientSecret, app.RedirectURL = "app", lwa.Secret{}, "amzn://a"
+		page, err := app.AuthCodeURL(lwa.AuthRequest{State: "s", Scopes: []string{scope}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := w.LWA.Visit(page, lwatest.Visitor{})
+		if err != nil || back.Query().Has("code") != want {
+			t.Errorf("%s led to %v, %v, want a code: %t", scope, back.Query()["error"], err, want)
+		}
+	}
+}

@@ -106,7 +106,7 @@ func (s *Sandbox) restoreSwitches() error {
 // setSwitches sets those that are given and leaves the others.
 func (s *Sandbox) setSwitches(w http.ResponseWriter, r *http.Request) error {
 	next := s.switches()
-	if err := web.ReadJSON(w, r, &next); err != nil {
+	if err := read(w, r, &next); err != nil {
 		return err
 	}
 	if err := s.LWA.SetSwitches(next.LWA); err != nil {
