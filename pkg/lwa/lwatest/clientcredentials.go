@@ -45,15 +45,14 @@ func (s *Server) clientCredentials(q *request) (reply, *refusal) {
 	if !ok {
 		return reply{}, &invalidScope
 	}
-	g := &grant{Grant: Grant{Type: typeClient, ClientID: k.ID, Scopes: scopes}}
-	if old := s.st.grants[s.st.own[g.ownKey()]]; old != nil {
-		*g = *old
-		return s.issue(q, g, false)
+	if old := s.st.grants[s.st.own[ownKey(k.ID, scopes)]]; old != nil {
+		g := *old
+		return s.issue(q, &g, false)
 	}
 	if room, err := s.makeRoom(q.now); err != nil || !room {
 		return reply{}, &full
 	}
-	g.ID, g.At = newGrantID(), q.now
+	g := &grant{Grant: Grant{ID: newGrantID(), Type: typeClient, ClientID: k.ID, Scopes: scopes, At: q.now}}
 	return s.issue(q, g, false)
 }
 
@@ -77,8 +76,8 @@ func (c *client) readOwnScopes(text string) ([]string, bool) {
 
 // ownKey tells what a client was granted for itself apart: a client that asks for the
 // same scopes again gets another token of the same grant.
-func (g *grant) ownKey() string {
-	scopes := slices.Clone(g.Scopes)
+func ownKey(clientID string, scopes []string) string {
+	scopes = slices.Clone(scopes)
 	slices.Sort(scopes)
-	return g.ClientID + " " + strings.Join(scopes, " ")
+	return clientID + " " + strings.Join(scopes, " ")
 }

@@ -74,10 +74,8 @@ func (st *state) setGrant(g *grant) {
 			st.codeQueue = st.codeQueue[1:]
 		}
 	}
-	if key := g.ownKey(); g.Type == typeClient && g.Revoked.IsZero() {
-		st.own[key] = g.ID
-	} else if st.own[key] == g.ID {
-		delete(st.own, key)
+	if g.Type == typeClient && (st.grants[g.ID] == nil || !g.Revoked.IsZero()) { // it is new, or has ended
+		st.setOwn(g)
 	}
 	for _, d := range g.Refresh {
 		st.refresh[d] = g.ID
@@ -85,11 +83,20 @@ func (st *state) setGrant(g *grant) {
 	st.grants[g.ID] = g
 }
 
+// setOwn lets a client find what it was granted for itself again, until that ends.
+func (st *state) setOwn(g *grant) {
+	if key := ownKey(g.ClientID, g.Scopes); g.Revoked.IsZero() {
+		st.own[key] = g.ID
+	} else if st.own[key] == g.ID {
+		delete(st.own, key)
+	}
+}
+
 // dropGrant forgets a grant.
 func (st *state) dropGrant(g *grant) {
 	delete(st.grants, g.ID)
 	delete(st.codes, g.Code.Digest)
-	if key := g.ownKey(); st.own[key] == g.ID {
+	if key := ownKey(g.ClientID, g.Scopes); st.own[key] == g.ID {
 		delete(st.own, key)
 	}
 }

@@ -136,8 +136,9 @@ func (s *Server) route(q *request) reply {
 
 // Headers of every answer, of which nobody changes the values in place.
 var (
-	noStore = []string{"no-store"}
-	noCache = []string{"no-cache"}
+	noStore  = []string{"no-store"}
+	noCache  = []string{"no-cache"}
+	jsonType = []string{"application/json;charset=UTF-8"}
 )
 
 // write sends a reply, with the damage that a fault does to it.
@@ -190,7 +191,7 @@ func (s *Server) describe(h http.Header, q *request, p reply) {
 	case q.sw.DocumentedContentType:
 		h.Set("Content-Type", "application/json;charset UTF-8")
 	default:
-		h.Set("Content-Type", "application/json;charset=UTF-8")
+		h["Content-Type"] = jsonType
 	}
 	s.describeSharing(h, q)
 	if p.allow != "" {

@@ -248,12 +248,11 @@ var paramNames = []string{
 // knownNames returns those of paramNames that were sent, sorted.
 func knownNames(params url.Values) []string {
 	var names []string
-	for name := range params {
-		if _, known := slices.BinarySearch(paramNames, name); known {
+	for _, name := range paramNames {
+		if params.Has(name) {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names)
 	return names
 }
 
@@ -271,7 +270,7 @@ func (q *request) repeated(params url.Values) *refusal {
 	if q.sw.RepeatedParams {
 		return nil
 	}
-	for _, name := range knownNames(params) {
+	for _, name := range paramNames {
 		if len(params[name]) > 1 {
 			bad := invalidParam(name)
 			return &bad
