@@ -55,13 +55,18 @@ func body[T any](do func(T) (any, error)) http.Handler {
 	})
 }
 
-// read reads the body, and refuses members that v does not have: who misspells a fault or a
-// switch would believe that it was tested.
+// read reads the body into v.
 func read(w http.ResponseWriter, r *http.Request, v any) error {
 	var body json.RawMessage
 	if err := web.ReadJSON(w, r, &body); err != nil {
 		return err
 	}
+	return decode(body, v)
+}
+
+// decode refuses members that v does not have: who misspells a fault or a switch would
+// believe that it was tested.
+func decode(body []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)

@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -82,6 +83,7 @@ type Sandbox struct {
 	keep         Keep
 	// consentMoves is the switch of that name.
 	consentMoves atomic.Bool
+	setting      sync.Mutex // held while switches are read, changed and set
 }
 
 // exampleModel is the device model of the first example that a maker is shown; it has

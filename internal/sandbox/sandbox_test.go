@@ -727,3 +727,38 @@ func TestScopesOfARegisteredClient(t *testing.T) {
 		}
 	}
 }
+
+// slowBody is a body that does something before it arrives.
+type slowBody struct {
+	io.Reader
+	before func()
+}
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	if b.before != nil {
+		b.before()
+		b.before = nil
+	}
+	return b.Reader.Read(p)
+}
+
+// What one request sets is not undone by another that was on its way.
+func TestSwitchesOfTwo(t *testing.T) {
+	w := open(t, new(memory))
+	body := &slowBody{strings.NewReader(`{"lwa":{"poll_interval":"1s"}}`), func() {
+		if status := w.call(t, "POST", "/sandbox/switches", `{"lwa":{"scope_always":true},"consent_moves":true}`, nil); status != 200 {
+			t.Errorf("the other request answered %d", status)
+		}
+	}}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/sandbox/switches", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	rec := httptest.NewRecorder()
+	w.Handler().ServeHTTP(rec, r)
+	var sw sandbox.Switches
+	if err := json.Unmarshal(rec.Body.Bytes(), &sw); err != nil || time.Duration(sw.LWA.PollInterval) != time.Second || !sw.LWA.ScopeAlways || !sw.ConsentMoves {
+		t.Errorf("answered %d %+v %v, want what both have set", rec.Code, sw, err)
+	}
+}

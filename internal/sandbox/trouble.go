@@ -105,8 +105,14 @@ func (s *Sandbox) restoreSwitches() error {
 
 // setSwitches sets those that are given and leaves the others.
 func (s *Sandbox) setSwitches(w http.ResponseWriter, r *http.Request) error {
+	var body json.RawMessage
+	if err := web.ReadJSON(w, r, &body); err != nil {
+		return err
+	}
+	s.setting.Lock()
+	defer s.setting.Unlock()
 	next := s.switches()
-	if err := read(w, r, &next); err != nil {
+	if err := decode(body, &next); err != nil {
 		return err
 	}
 	if err := s.LWA.SetSwitches(next.LWA); err != nil {
