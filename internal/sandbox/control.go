@@ -13,6 +13,7 @@ import (
 	"github.com/restock-dev/restock/internal/thing"
 	"github.com/restock-dev/restock/internal/web"
 	"github.com/restock-dev/restock/pkg/drs/drstest"
+	"github.com/restock-dev/restock/pkg/lwa"
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
 )
 
@@ -208,6 +209,18 @@ func (s *Sandbox) addClient(c publicClient) (any, error) {
 	}
 	err := s.LWA.AddClient(lwatest.Client{ID: c.ID, Name: c.Name, RedirectURLs: c.RedirectURLs, Origins: c.Origins, Scopes: c.Scopes})
 	return c, err
+}
+
+// newSecret answers with the secret, which opens nothing but this sandbox.
+func (s *Sandbox) newSecret(in struct {
+	ID string `json:"client_id"`
+},
+) (any, error) {
+	secret, err := s.LWA.RotateSecret(in.ID, lwa.Secret{})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"client_id": in.ID, "client_secret": secret.Reveal()}, nil
 }
 
 // Journal is what was asked lately.

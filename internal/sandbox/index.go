@@ -46,6 +46,10 @@ func (s *Sandbox) routes() []route {
 			"POST", "/sandbox/clients", `registers the client of an app, which has no secret; with "origins", of a page; "scopes": it may ask for these alone`,
 			sample(`{"client_id": "amzn1.application-oa2-client.app", "redirect_urls": ["amzn://com.example.app"]}`), body(s.addClient),
 		},
+		{
+			"POST", "/sandbox/secret", "gives a client a new secret, until the sandbox is started again; the switch secret_overlap says how long the old one works",
+			sample(`{"client_id": "` + s.LWA.Client().ClientID + `"}`), body(s.newSecret),
+		},
 		{"GET", "/sandbox/faults", "the trouble that is still to come", nil, answer(func(*http.Request) (any, error) { return s.faults(), nil })},
 		{"POST", "/sandbox/faults", "queues trouble of either service", sample(faults), body(s.addFaults)},
 		{"DELETE", "/sandbox/faults", "forgets it", nil, answer(s.clearFaults)},

@@ -17,6 +17,7 @@
 //	POST /sandbox/customers {"user_id":…,…}       adds a customer
 //	POST /sandbox/clients {"client_id":…,"redirect_urls":[…]}
 //	                                              registers an app's client, which has no secret; with "origins", a page's
+//	POST /sandbox/secret {"client_id":…}          gives a client a new secret, and answers with it
 //	GET, POST, DELETE /sandbox/faults             {"lwa":[…],"drs":[…]}: [lwatest.Fault], [drstest.Fault]
 //	GET, POST /sandbox/switches                   {"lwa":{…},"drs":{…},"consent_moves":false}: those that are given are set
 //	GET  /sandbox/calls                           how often what was asked, since the process started

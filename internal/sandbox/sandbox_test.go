@@ -762,3 +762,37 @@ func TestSwitchesOfTwo(t *testing.T) {
 		t.Errorf("answered %d %+v %v, want what both have set", rec.Code, sw, err)
 	}
 }
+
+// The operator makes a new client secret; the old one works on for a while.
+func TestNewSecret(t *testing.T) {
+	w := open(t, new(memory))
+	token := w.pair(t)
+	var made struct {
+		ID     string `json:"client_id"`
+		Secret string `json:"client_secret"`
+	}
+	if status := w.call(t, "POST", "/sandbox/secret", `{"client_id":"`+w.lwa.ClientID+`"}`, &made); status != 200 || made.ID != w.lwa.ClientID || len(made.Secret) < 32 {
+		t.Fatalf("answered %d for %s with a secret of %d bytes", status, made.ID, len(made.Secret))
+	}
+	next := *w.lwa
+	next.ClientSecret = lwa.NewSecret(made.Secret)
+	for name, c := range map[string]*lwa.Client{"old": w.lwa, "new": &next} {
+		if _, err := c.Refresh(t.Context(), token.RefreshToken); err != nil {
+			t.Errorf("with the %s secret: %v", name, err)
+		}
+	}
+	if err := w.Advance(8 * 24 * time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.lwa.Refresh(t.Context(), token.RefreshToken); !errors.Is(err, lwa.InvalidClient) {
+		t.Errorf("with the old secret after eight days: %v, want invalid_client", err)
+	}
+	if _, err := next.Refresh(t.Context(), token.RefreshToken); err != nil {
+		t.Errorf("with the new secret after eight days: %v", err)
+	}
+	for _, bad := range []string{`{}`, `{"client_id":"amzn1.application-oa2-client.unknown"}`} {
+		if status := w.call(t, "POST", "/sandbox/secret", bad, nil); status != 400 {
+			t.Errorf("%s answered %d, want 400", bad, status)
+		}
+	}
+}
