@@ -112,6 +112,16 @@ func TestSDKHandsCodesOver(t *testing.T) {
 		w.t = t
 		check(t, w.asks("amazon.Login.authorize("+fmt.Sprintf(dashOptions, "popup: true")+").onComplete(hear)"), w.site)
 	})
+	t.Run("once, to who asked last in the same window", func(t *testing.T) {
+		w.t = t
+		options := fmt.Sprintf(dashOptions, "")
+		answer := w.asks("let early = 0; amazon.Login.authorize(" + options + ", () => early++);" +
+			"amazon.Login.authorize(" + options + ", a => hear({...a, early}))")
+		check(t, answer, w.site)
+		if answer["early"] != 0.0 {
+			t.Errorf("the code was handed to %v others", answer["early"])
+		}
+	})
 	t.Run("to a URL, with a window", func(t *testing.T) {
 		w.t = t
 		w.pressTo("amazon.Login.authorize(" + fmt.Sprintf(dashOptions, "") + ", '/back')")

@@ -101,11 +101,15 @@
 		return { params, popup, url };
 	}
 
+	// forget ends the waiting for an earlier sign-in. There is one window for all of them: a
+	// second click begins anew in it, and its code is not for the first.
+	let forget = () => {};
+
 	// listen waits for what the popup says, or for its end.
 	function listen(popup, request) {
+		forget();
 		const done = (answer) => {
-			clearInterval(watch);
-			removeEventListener("message", hear);
+			forget();
 			request.complete(answer);
 		};
 		const hear = (event) => {
@@ -117,6 +121,10 @@
 			if (closed > 2) done(refusal("access_denied", "The customer closed the window.")); // no answer was on its way
 		}, 200);
 		addEventListener("message", hear);
+		forget = () => {
+			clearInterval(watch);
+			removeEventListener("message", hear);
+		};
 	}
 
 	// challenge adds a PKCE challenge, and keeps its verifier for retrieveToken, on
