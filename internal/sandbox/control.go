@@ -110,10 +110,9 @@ func (s *Sandbox) clock() Time {
 	return Time{s.Clock().Now(), lwatest.Duration(s.Clock().Offset())}
 }
 
-// which names a device, or a customer, or both.
+// which names a device.
 type which struct {
-	Thing    string `json:"thing"`
-	Customer string `json:"customer"`
+	Thing string `json:"thing"`
 }
 
 func (w which) device() (thing.Device, error) {
@@ -126,6 +125,7 @@ func (w which) device() (thing.Device, error) {
 
 func (s *Sandbox) withdraw(in struct {
 	which
+	Customer string `json:"customer"`
 	// Notify has DRS tell of it, too.
 	Notify bool `json:"notify"`
 },
@@ -149,6 +149,9 @@ func (s *Sandbox) deregister(in which) (any, error) {
 	d, err := in.device()
 	if err != nil {
 		return nil, err
+	}
+	if _, held := s.holder(drstest.Device{Model: d.Model, Serial: d.Serial}); !held {
+		return nil, web.BadField("thing", in.Thing+" is on no customer's account; GET /sandbox/state lists the devices that are")
 	}
 	return struct{}{}, s.DRS.Deregister(d.Model, d.Serial)
 }

@@ -673,6 +673,8 @@ func TestMisspelt(t *testing.T) {
 		{"clock", `{"advance":"1h","advanced":"1h"}`, `"advanced"`},
 		{"clock", `{"advance":1}`, "advance can't be a number"},
 		{"withdraw", `{"customer":"amzn1.account.A","things":"x"}`, `"things"`},
+		{"deregister", `{"thing":"ACME-VAC-1::SN0O01"}`, "ACME-VAC-1::SN0O01 is on no customer's account"},
+		{"deregister", `{"thing":"ACME-VAC-1::SN0001","customer":"amzn1.account.A"}`, `"customer"`},
 	} {
 		var p struct{ Code, Detail string }
 		if status := w.call(t, "POST", "/sandbox/"+tt.path, tt.body, &p); status != 400 || p.Code != "bad_field" || !strings.Contains(p.Detail, tt.want) ||
