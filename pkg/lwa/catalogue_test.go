@@ -240,6 +240,11 @@ func TestTextCatalogue(t *testing.T) {
 		"oauth2: cannot fetch token: 401 Unauthorized Response: invalid_client something":                                                                                                         "Web Settings",
 		`oauth2: "invalid_grant" "The request has an invalid grant parameter : redirect_uri"`:                                                                                                     "Allowed Return URLs",
 		`Client error: POST https://api.amazon.com/auth/o2/token resulted in a 401 Unauthorized response:\n{\"error_description\":\"Client authentication failed\",\"error\":\"invalid_client\"}`: "Web Settings",
+		`{'error': 'invalid_grant', 'error_description': 'The request has an invalid grant parameter : redirect_uri'}`:                                                                            "Allowed Return URLs",
+		"{ error: 'servererror' }": "in trouble",
+		`{"error_description":"The request has an invalid parameter : scope","err`:                        "single and double colons",
+		`{"error_description":"The request has an invalid grant parameter : refresh_token. User may have`: "withdrew the consent",
+		`{"error_description":"Client authentication failed"`:                                             "Web Settings",
 	} {
 		if got, known := lwa.ExplainText(text); !known || !strings.Contains(got, advice) {
 			t.Errorf("ExplainText(%q) = %q, %t, want something about %q", text, got, known, advice)

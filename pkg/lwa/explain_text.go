@@ -26,7 +26,7 @@ func ExplainText(text string) (explanation string, known bool) {
 	if explanation = readSilence(text); explanation != "" {
 		return explanation, true
 	}
-	for _, read := range []func(string) *Error{readPrinted, readJSON, readQuery, readWords} {
+	for _, read := range []func(string) *Error{readPrinted, readJSON, readQuery, readMembers, readWords, readSentence} {
 		if e := read(text); e != nil {
 			if explanation = e.explainText(); explanation != "" {
 				return explanation, true
@@ -128,6 +128,56 @@ func readQuery(text string) *Error {
 	e := &Error{Op: opAuthorize, Description: q.Get("error_description")}
 	e.setCode(q.Get("error"))
 	return e
+}
+
+var (
+	codeMember = pattern(`\berror["']?\s*[:=]\s*["']?([A-Za-z_]+)\b`)
+	textMember = pattern(`\berror_description["']?\s*[:=]\s*(?:"([^"\n]*)|'([^'\n]*))`)
+)
+
+// readMembers finds code and description in what is not quite JSON: cut off, or as
+// Python, JavaScript and logs write it.
+func readMembers(text string) *Error {
+	m := codeMember().FindStringSubmatch(text)
+	if m == nil {
+		return nil
+	}
+	e := &Error{}
+	if d := textMember().FindStringSubmatch(text); d != nil {
+		e.Description = d[1] + d[2]
+	}
+	if e.setCode(m[1]); e.Code == "" {
+		return nil
+	}
+	return e
+}
+
+// sentences are LWA's descriptions that tell the code.
+var sentences = []struct {
+	phrase string
+	code   Code
+}{
+	{"Client authentication failed", InvalidClient},
+	{"has an invalid grant parameter", InvalidGrant},
+	{"grant type is not supported by the authorization server", UnsupportedGrantType},
+	{"Content-Type is not supported by the authorization server", InvalidRequest},
+	{"is missing a required parameter", InvalidRequest},
+	{"has an invalid parameter : scope", InvalidScope},
+	{"has an invalid parameter : access_token", InvalidToken},
+	{"has an invalid parameter : client_id", InvalidClient},
+	{"has an invalid parameter : code", InvalidRequest},
+	{"Not authorized for requested operation", UnauthorizedClient},
+	{"Access not permitted", AccessDenied},
+}
+
+// readSentence finds a description whose code was cut off.
+func readSentence(text string) *Error {
+	for _, s := range sentences {
+		if _, after, found := strings.Cut(text, s.phrase); found {
+			return &Error{Code: s.code, Description: s.phrase + after, Param: param(s.phrase + after)}
+		}
+	}
+	return nil
 }
 
 // readWords finds a code that stands alone.
