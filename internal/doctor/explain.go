@@ -31,7 +31,7 @@ const (
 var (
 	// member is a word under a name that we use, in JSON or in a log's name=value. A word
 	// such as "internal" says nothing elsewhere.
-	member   = regexp.MustCompile(`\b(code|detail_code|outcome|reason|status|error)"?\s*[:=]\s*"?([A-Za-z_]{2,40})\b`)
+	member   = regexp.MustCompile(`\b(code|detail_code|outcome|reason|status|error)["']?\s*[:=]\s*["']?([A-Za-z_]{2,40})\b`)
 	shout    = regexp.MustCompile(`\b[A-Z]+(?:_[A-Z]+)+\b`)
 	variable = regexp.MustCompile(`\bRESTOCK_[A-Z_]{2,40}\b`)
 )
@@ -40,7 +40,7 @@ var (
 // Restock's own problem codes, detail codes, outcomes and reasons. It returns nothing
 // for a text in which nothing is known.
 func Explain(text string) []Explanation {
-	text = text[:min(len(text), MaxText)]
+	text = unwrap(text[:min(len(text), MaxText)])
 	var all []Explanation
 	add := func(e Explanation) {
 		if e.Text != "" && !slices.ContainsFunc(all, func(o Explanation) bool { return o.Text == e.Text }) {

@@ -1,10 +1,15 @@
 package doctor_test
 
 import (
+	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"html"
+	"net/url"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +54,59 @@ func TestExplain(t *testing.T) {
 		})
 	}
 }
+
+// However an error was logged, it is explained as if it stood there alone.
+func TestExplainWithinOthers(t *testing.T) {
+	asString := func(s string) string {
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	inLog := func(s string) string {
+		return `{"level":"ERROR","msg":"call failed","status":400,"body":` + asString(s) + `}`
+	}
+	wrappers := map[string]func(string) string{
+		"a log's JSON": inLog,
+		"JSON in JSON": func(s string) string { return inLog(inLog(s)) },
+		"JSON thrice":  func(s string) string { return inLog(inLog(inLog(s))) },
+		"Go's quotes": func(s string) string {
+			return "time=2026-01-08T10:00:00Z level=ERROR msg=failed error=" + strconv.Quote(s)
+		},
+		"a page":            func(s string) string { return "<pre>" + html.EscapeString(s) + "</pre>" },
+		"entities by name":  func(s string) string { return strings.ReplaceAll(s, `"`, "&quot;") },
+		"escaped by number": func(s string) string { return strings.ReplaceAll(s, `"`, `\u0022`) },
+		"a URL":             func(s string) string { return "https://logs.example.com/?q=" + url.PathEscape(s) },
+		"CRLF": func(s string) string {
+			return "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n\r\n" + s + "\r\n"
+		},
+		"Python":             func(s string) string { return strings.ReplaceAll(s, `"`, "'") },
+		"JavaScript":         func(s string) string { return member.ReplaceAllString(s, "$1: ") },
+		"bytes of Python":    func(s string) string { return "b'" + s + "'" },
+		"cut off at the end": func(s string) string { return s[:len(s)-2] },
+	}
+	for _, text := range []string{
+		`{"error_description":"Client authentication failed","error":"invalid_client"}`,
+		`{"error":"invalid_grant","error_description":"The request has an invalid grant parameter : redirect_uri"}`,
+		`{"error":"servererror"}`,
+		`{"message":"Invalid token"}`,
+		`{"type":"about:blank","code":"taken"}`,
+		`{"outcome":"failed","detail_code":"TOO_OLD"}`,
+	} {
+		want := doctor.Explain(text)
+		if len(want) == 0 {
+			t.Fatalf("Explain(%s) knows nothing", text)
+		}
+		for name, wrap := range wrappers {
+			if got := doctor.Explain(wrap(text)); !slices.Equal(got, want) {
+				t.Errorf("%s: Explain(%s) = %+v, want %+v", name, wrap(text), got, want)
+			}
+		}
+	}
+}
+
+var member = regexp.MustCompile(`"(\w+)":`)
 
 // What is known exactly is not followed by what holds for most refusals.
 func TestExplainTheSpecialAlone(t *testing.T) {

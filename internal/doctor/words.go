@@ -88,7 +88,7 @@ var sentences = []struct {
 	general bool
 }{
 	{
-		in: regexp.MustCompile(`"message"\s*:\s*"Invalid token"|InvalidTokenException|drs: access token not accepted`), of: ofDRS,
+		in: regexp.MustCompile(`\bmessage["']?\s*[:=]\s*["']?Invalid token|InvalidTokenException|drs: access token not accepted`), of: ofDRS,
 		text: "DRS does not take the access token: it has expired, belongs to another device, or the device was deregistered. Restock renews it once and repeats the call; " +
 			"if it stays, pair the device again, and check that RESTOCK_LWA_API_URL and RESTOCK_DRS_URL belong together.",
 	},
