@@ -115,7 +115,7 @@ func (l *login) meet(ctx context.Context, cfg *config.Config, redirectURL string
 	if err != nil {
 		return err
 	}
-	f, err := local.OpenGrants(l.data, l.party.now) // it must not fail once somebody has signed in
+	f, err := local.OpenGrants(ctx, l.data, l.party.now) // it must not fail once somebody has signed in
 	if err != nil {
 		return err
 	}

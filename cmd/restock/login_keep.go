@@ -27,7 +27,7 @@ type signedIn struct {
 func (l *login) keep(ctx context.Context, token *lwa.Token) error {
 	g := grants.New(grants.Customer, &l.party.Client, l.party.region, l.Scopes)
 	g.Device, g.Public = l.Device, g.Public || l.Device
-	f, err := local.OpenGrants(l.data, l.party.now)
+	f, err := local.OpenGrants(ctx, l.data, l.party.now)
 	if err != nil {
 		return err
 	}

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/restock-dev/restock/internal/local"
 )
 
 // before returns the environment of a sandbox behind a proxy, which calls back before it
@@ -88,4 +92,30 @@ func TestLoginKilledBeforeItKnowsWho(t *testing.T) {
 	}
 	l.ends(t)
 	alive(t, b, token(t, env, "--data", data))
+}
+
+// Another command may have the sign-ins for long: Ctrl-C ends the waiting.
+func TestTokenStoppedWhileWaiting(t *testing.T) {
+	b := startSandbox(t, nil)
+	data := filepath.Join(t.TempDir(), "restock.db")
+	f, err := local.OpenGrants(t.Context(), data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	started := make(chan *os.Process, 1)
+	env := b.before(t, "/sandbox/clock", func(_ http.ResponseWriter, r *http.Request) {
+		_ = (<-started).Signal(os.Interrupt)
+		<-r.Context().Done() // it has heard of it
+	})
+	c := exec.CommandContext(t.Context(), binary, "token", "--data", data, "--scope", "messaging:push")
+	c.Env = append(cleanEnvironment(), env...)
+	var out, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &out, &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	started <- c.Process
+	_ = c.Wait() // the code says it
+	ran{c.ProcessState.ExitCode(), out.String(), stderr.String()}.sentence(t, exitFailed, "stopped")
 }

@@ -29,7 +29,7 @@ func TestTokenAsksWithoutLock(t *testing.T) {
 		}
 		asked += string(part[:n])
 	}
-	f, err := local.OpenGrants(data, nil)
+	f, err := local.OpenGrants(t.Context(), data, nil)
 	if err != nil {
 		t.Fatalf("while it asks: %v", err)
 	}

@@ -75,7 +75,11 @@ func run(args []string, stdin *os.File, stdout, stderr *os.File) int {
 	case err != nil:
 		return fail(stderr, usageError{strings.TrimSuffix(err.Error(), ".") + `; see "restock --help"`})
 	}
-	return fail(stderr, parsed.Run())
+	err = parsed.Run()
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
+		err = errors.New("stopped") // whoever did that knows the rest
+	}
+	return fail(stderr, err)
 }
 
 // usual turns what people try first into commands of ours: nothing, help and --version.

@@ -139,7 +139,7 @@ func (c *tokenCommand) ofGrant(ctx context.Context, t *terminal, cfg *config.Con
 // ofFile gets a token of what is stored, and says whose client secret is wanted where the
 // error is [grants.ErrSecretNeeded].
 func (c *tokenCommand) ofFile(ctx context.Context, cfg *config.Config, p *party) (lwa.Secret, string, error) {
-	f, err := local.OpenGrants(cfg.Data, p.now)
+	f, err := local.OpenGrants(ctx, cfg.Data, p.now)
 	if err != nil {
 		return lwa.Secret{}, "", err
 	}

@@ -2,6 +2,7 @@ package grants_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ func newRing(t *testing.T) *seal.Ring {
 func (w *world) open() {
 	w.Helper()
 	var err error
-	if w.file, err = grants.Open(w.path, w.ring, w.lwa.Clock().Now); err != nil {
+	if w.file, err = grants.Open(w.Context(), w.path, w.ring, w.lwa.Clock().Now); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -327,13 +328,23 @@ func TestOthersFile(t *testing.T) {
 	if err := os.WriteFile(path, bytes.Repeat([]byte("not ours "), 2000), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := grants.Open(path, newRing(t), nil); err == nil {
+	if f, err := grants.Open(t.Context(), path, newRing(t), nil); err == nil {
 		_ = f.Close()
 		t.Error("a file of another program was opened")
 	}
 	w := newWorld(t)
 	if _, err := w.file.Token(t.Context(), grants.New(grants.Customer, w.client, lwa.NA, []string{"profile"}), lwa.Secret{}); !errors.Is(err, grants.ErrNone) {
 		t.Errorf("Token() = %v, want ErrNone", err)
+	}
+}
+
+// Whoever waits for another command can stop it.
+func TestOpenEnds(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if f, err := grants.Open(ctx, w.path, w.ring, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("Open() = %v, %v, want context.Canceled", f, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -52,13 +53,14 @@ func openRing(path string, now func() time.Time) (*seal.Ring, error) {
 }
 
 // OpenGrants opens the sign-ins beside a data file, or makes both their file and the key
-// ring. A restock up may own the data file meanwhile.
-func OpenGrants(data string, now func() time.Time) (*grants.File, error) {
+// ring. A restock up may own the data file meanwhile. It waits for another command that has
+// the sign-ins open, until ctx ends.
+func OpenGrants(ctx context.Context, data string, now func() time.Time) (*grants.File, error) {
 	ring, err := openRing(data, now)
 	if err != nil {
 		return nil, err
 	}
-	return grants.Open(GrantsPath(data), ring, now)
+	return grants.Open(ctx, GrantsPath(data), ring, now)
 }
 
 // checkRing refuses a data file whose ring is missing. What is at path may also be no data

@@ -2,10 +2,7 @@
 
 package bolt
 
-import (
-	"os"
-	"time"
-)
+import "os"
 
 // lock leaves it to bbolt: its locks on these systems can't be taken twice.
-func lock(*os.File, time.Duration) error { return nil }
+func lock(*os.File, Options) error { return nil }

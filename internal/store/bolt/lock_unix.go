@@ -15,9 +15,9 @@ import (
 const lockRetry = 20 * time.Millisecond
 
 // lock takes the lock that bbolt takes, on the same open file, where bbolt will find
-// that it has it. It tries until wait is over.
-func lock(f *os.File, wait time.Duration) error {
-	for end := time.Now().Add(wait); ; time.Sleep(lockRetry) {
+// that it has it. It tries until o.LockWait is over.
+func lock(f *os.File, o Options) error {
+	for end := time.Now().Add(o.LockWait); ; {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
 		case err == nil:
@@ -26,6 +26,11 @@ func lock(f *os.File, wait time.Duration) error {
 			return fmt.Errorf("locking %s: %w", f.Name(), err)
 		case !time.Now().Before(end):
 			return inUse(f.Name(), owner(f))
+		}
+		select {
+		case <-o.Stop:
+			return inUse(f.Name(), owner(f))
+		case <-time.After(lockRetry):
 		}
 	}
 }

@@ -26,6 +26,7 @@ var (
 type Options struct {
 	Now      func() time.Time // nil: time.Now
 	LockWait time.Duration    // how long to wait for another process to end; 0: a second
+	Stop     <-chan struct{}  // ends that waiting when it is closed; nil: nothing does
 }
 
 // format is the version of what the buckets hold.
@@ -63,7 +64,7 @@ func (s *Store) open(o Options) (err error) {
 	s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
 		Timeout: o.LockWait,
 		OpenFile: func(string, int, os.FileMode) (*os.File, error) { // bbolt would make a file
-			return openChecked(s.path, o.LockWait)
+			return openChecked(s.path, o)
 		},
 		FreelistType: bbolt.FreelistMapType,
 	})
@@ -81,7 +82,7 @@ func (s *Store) open(o Options) (err error) {
 
 // openChecked opens, locks and checks an existing file, in that order: another process
 // that has it open may be changing it.
-func openChecked(path string, wait time.Duration) (_ *os.File, err error) {
+func openChecked(path string, o Options) (_ *os.File, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ func openChecked(path string, wait time.Duration) (_ *os.File, err error) {
 			f.Close()
 		}
 	}()
-	if err := lock(f, wait); err != nil {
+	if err := lock(f, o); err != nil {
 		return nil, err
 	}
 	if info, err = f.Stat(); err != nil {
