@@ -51,10 +51,11 @@ Examples:
 type login struct {
 	*terminal
 	*loginCommand
-	party    *party
-	data     string
-	extra    any         // scope data, nil for none
-	answered atomic.Bool // the customer has decided
+	party     *party
+	data      string
+	extra     any         // scope data, nil for none
+	listensAt string      // the redirect URL, "" for a code pair
+	answered  atomic.Bool // the customer has decided
 }
 
 // exchangeTimeout bounds what is asked of LWA once the customer has decided.
@@ -92,9 +93,18 @@ func (c *loginCommand) Run(ctx context.Context, t *terminal) error {
 	case ctx.Err() != nil:
 		return errors.New("stopped before anybody has signed in")
 	case limited.Err() != nil:
-		return fmt.Errorf("nobody has signed in within %s; start again, with more --timeout if need be", c.Timeout)
+		return fmt.Errorf("nobody has signed in within %s; start again, with more --timeout if need be%s", c.Timeout, l.silent())
 	}
 	return explained(err)
+}
+
+// silent says what may be wrong where no browser came back: LWA does not send one to a
+// redirect URL that it does not know.
+func (l *login) silent() string {
+	if l.listensAt == "" {
+		return ""
+	}
+	return ". Where the browser shows an error of Amazon's instead, this finds out why: " + self() + " doctor --redirect-url " + shellWord(l.listensAt)
 }
 
 // finishing tells whoever has pressed Ctrl-C why the command does not end yet.
@@ -139,6 +149,7 @@ func (l *login) byRedirect(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	state, verifier := lwa.NewState(), lwa.NewVerifier()
+	l.listensAt = receiver.URL()
 	page, err := l.party.AuthCodeURL(lwa.AuthRequest{State: state, Scopes: l.Scopes, ScopeData: l.extra, CodeChallenge: lwa.Challenge(verifier)})
 	if err != nil {
 		return err
@@ -205,7 +216,7 @@ func (l *login) byCodePair(ctx context.Context, cfg *config.Config) error {
 		l.printf("To sign in with %s on another device, scan this, or open %s\n", l.party.name, l.link(pair.VerificationURL))
 		l.printf("%s", l.qr(pair.VerificationURL))
 		l.printf("and enter the code  %s\n", l.bold(pair.UserCode))
-		l.progress("waiting for the customer, the code is good until " + pair.Expiry.Local().Format("15:04"))
+		l.progress("waiting for the customer, the code is good until " + pair.Expiry.Add(-l.party.ahead).Local().Format("15:04"))
 	}
 	// The time may end between two polls, and not while one may fetch the tokens.
 	unlimited := context.WithoutCancel(ctx)

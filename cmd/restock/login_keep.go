@@ -73,9 +73,9 @@ func (l *login) report(s signedIn) {
 	l.printf("%s Signed in%s, for %s.", l.mark(true), as, strings.Join(s.Scopes, " "))
 	l.printf("  The grant is in %s, sealed.", s.Stored)
 	if !s.Renewable {
-		l.printf("  Amazon gave no refresh token: it ends at %s.", s.Expiry.Local().Format("15:04"))
+		l.printf("  Amazon gave no refresh token: it ends at %s.", s.Expiry.Add(-l.party.ahead).Local().Format("15:04"))
 	}
-	l.printf("\nAn access token: %s", l.bold(self()+" token"+scopeFlags(s.Scopes)))
+	l.printf("\nAn access token: %s", l.bold(self()+" token"+scopeFlags(s.Scopes)+l.dataFlag()))
 }
 
 // scopeFlags are those that name scopes on a command line.

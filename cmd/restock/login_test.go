@@ -188,8 +188,79 @@ func TestLoginRefused(t *testing.T) {
 	if status, page := openPage(t, denied); status != 200 || !strings.Contains(page, "You are not signed in") {
 		t.Errorf("the closing page: %d %s", status, page)
 	}
-	l.ends(t).sentence(t, exitFailed, "access_denied")
+	l.ends(t).sentence(t, exitFailed, "access_denied", "pressed Cancel")
 	restock(t, nil, "token", "--data", u.data).sentence(t, exitSignIn, "restock login")
+}
+
+// What Amazon refuses comes back with a word, which alone helps nobody.
+func TestLoginRefusedByAmazon(t *testing.T) {
+	for word, want := range map[string]string{"invalid_scope": "single and double colons", "server_error": "in trouble", "teapot": "refused (teapot)"} {
+		t.Run(word, func(t *testing.T) {
+			l := startLogin(t, []string{"RESTOCK_LWA_CLIENT_ID=amzn1.application-oa2-client.1"}, "--redirect-url", "http://127.0.0.1:0/callback")
+			var authorize authorizeEvent
+			l.says(t, "authorize", &authorize)
+			at, err := url.Parse(authorize.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			openPage(t, at.Query().Get("redirect_uri")+"?"+url.Values{"error": {word}, "state": at.Query()["state"]}.Encode())
+			l.ends(t).sentence(t, exitFailed, want)
+		})
+	}
+}
+
+// In words it says what to do next, and that works as it stands.
+func TestLoginInWords(t *testing.T) {
+	redirect := freeRedirectURL(t)
+	b := startSandbox(t, nil, "--redirect-url", redirect)
+	c := exec.CommandContext(t.Context(), binary, "login", "--data", filepath.Join(t.TempDir(), "my data.db"), "--redirect-url", redirect)
+	c.Env = append(cleanEnvironment(), b.env()...)
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := ""
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if link := strings.TrimSpace(lines.Text()); strings.HasPrefix(link, "http://") {
+			openPage(t, consent(t, link).String())
+		}
+		if _, after, found := strings.Cut(lines.Text(), "An access token: "); found {
+			command = after
+		}
+	}
+	if err := c.Wait(); err != nil || command == "" {
+		t.Fatalf("restock login: %v, it says %q", err, command)
+	}
+	next := exec.CommandContext(t.Context(), "sh", "-c", command)
+	next.Env = c.Env
+	if text, err := next.Output(); err != nil || !strings.HasPrefix(string(text), "Atza|") {
+		t.Errorf("%s: %v", command, err)
+	}
+}
+
+// Without the key ring that sealed it a sign-in is lost, and nobody but a person brings it back.
+func TestTokenOfLostRing(t *testing.T) {
+	redirect := freeRedirectURL(t)
+	b := startSandbox(t, nil, "--redirect-url", redirect)
+	data := filepath.Join(t.TempDir(), "restock.db")
+	l := startLogin(t, b.env(), "--data", data, "--redirect-url", redirect)
+	var authorize authorizeEvent
+	l.says(t, "authorize", &authorize)
+	openPage(t, consent(t, authorize.URL).String())
+	if r := l.ends(t); r.code != 0 {
+		t.Fatalf("restock login: %+v", r)
+	}
+	if err := os.Remove(local.RingPath(data)); err != nil {
+		t.Fatal(err)
+	}
+	r := restock(t, b.env(), "token", "--data", data)
+	r.sentence(t, exitSignIn, "key ring "+local.RingPath(data), "restock login --scope profile")
+	if strings.Contains(r.err, "grant:") || strings.Contains(r.err, "device") {
+		t.Errorf("it says %s", r.err)
+	}
 }
 
 // With a running restock up nothing needs to be set: its sandbox is found, by its clock.
@@ -339,7 +410,7 @@ func TestLoginRefuses(t *testing.T) {
 		"region":            {nil, []string{"--region", "mars"}, []string{"--region must hold na, eu or fe"}, exitUsage},
 		"scope data":        {nil, []string{"--scope-data", "{"}, []string{"--scope-data"}, exitUsage},
 		"no LWA":            {nil, []string{"--client-id", "amzn1.application-oa2-client.1", "--lwa-url", "http://127.0.0.1:1", "--device"}, []string{"lwa: codepair"}, exitFailed},
-		"nobody in time":    {nil, []string{"--client-id", "amzn1.application-oa2-client.1", "--redirect-url", "http://127.0.0.1:0/", "--timeout", "10ms"}, []string{"nobody has signed in within 10ms"}, exitFailed},
+		"nobody in time":    {nil, []string{"--client-id", "amzn1.application-oa2-client.1", "--redirect-url", "http://127.0.0.1:0/", "--timeout", "10ms"}, []string{"nobody has signed in within 10ms", "doctor --redirect-url http://127.0.0.1:"}, exitFailed},
 		"others' directory": {nil, []string{"--client-id", "amzn1.application-oa2-client.1", "--redirect-url", "http://127.0.0.1:0/", "--data", "/dev/null/x"}, []string{"/dev/null"}, exitFailed},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/restock-dev/restock/internal/config"
 	"github.com/restock-dev/restock/internal/local"
+	"github.com/restock-dev/restock/internal/loopback"
 	"github.com/restock-dev/restock/pkg/lwa"
 )
 
@@ -82,6 +83,14 @@ type lwaFlags struct {
 	LWAURL          string `name:"lwa-url" placeholder:"URL" variable:"RESTOCK_LWA_API_URL" help:"API of another LWA than Amazon's, such as a sandbox."`
 	LWAAuthorizeURL string `name:"lwa-authorize-url" placeholder:"URL" variable:"RESTOCK_LWA_AUTHORIZE_URL" help:"Authorize page of another LWA. Default: /ap/oa of its API."`
 	Data            string `placeholder:"FILE" variable:"RESTOCK_DATA" help:"Data file. Sign-ins are kept beside it, sealed with its key ring. Default: in the user's data directory."`
+}
+
+// dataFlag is what names the data file on the command line of another command.
+func (f *lwaFlags) dataFlag() string {
+	if f.Data == "" {
+		return ""
+	}
+	return " --data " + shellWord(f.Data)
 }
 
 // party is an LWA and our client there.
@@ -172,9 +181,13 @@ func (t *terminal) askSecret(ctx context.Context, clientID string) (lwa.Secret, 
 	}
 }
 
-// explained adds to an error of LWA what to change.
+// explained adds to an error of LWA, or of its redirect, what to change.
 func explained(err error) error {
-	if advice := lwa.Explain(err); advice != "" {
+	advice := lwa.Explain(err)
+	if refused := new(loopback.RefusedError); errors.As(err, &refused) {
+		advice, _ = lwa.ExplainText("?error=" + refused.Code) // none for a code of no one's
+	}
+	if advice != "" {
 		return fmt.Errorf("%w. %s", err, strings.TrimSuffix(advice, "."))
 	}
 	return err

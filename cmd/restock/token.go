@@ -150,11 +150,11 @@ func (c *tokenCommand) ofFile(ctx context.Context, cfg *config.Config, p *party)
 		return lwa.Secret{}, "", err
 	case found:
 		got, err := f.Token(ctx, g, p.ClientSecret)
-		return got.Token, g.ClientID, signsIn(err, g)
+		return got.Token, g.ClientID, c.signsIn(err, g, cfg.Data)
 	case len(c.Scopes) == 0:
-		return lwa.Secret{}, "", signInError{"nobody has signed in; do that with restock login, or name the application's own --scope"}
+		return lwa.Secret{}, "", signInError{"nobody has signed in; do that with restock login" + c.dataFlag() + ", or name the application's own --scope"}
 	case slices.ContainsFunc(c.Scopes, ofCustomers):
-		return lwa.Secret{}, "", signInError{"nobody has signed in for this; do that with: restock login" + scopeFlags(c.Scopes)}
+		return lwa.Secret{}, "", signInError{"nobody has signed in for this; do that with: restock login" + scopeFlags(c.Scopes) + c.dataFlag()}
 	case p.ClientID == "":
 		return lwa.Secret{}, "", errNoClient
 	}
@@ -162,16 +162,22 @@ func (c *tokenCommand) ofFile(ctx context.Context, cfg *config.Config, p *party)
 	return got.Token, p.ClientID, err
 }
 
-// signsIn says how to sign in again where a grant has ended.
-func signsIn(err error, g grants.Grant) error {
-	if !errors.As(err, new(*tokens.GrantEndedError)) {
+// signsIn says how to sign in again where a grant has ended, or its tokens don't open.
+func (c *tokenCommand) signsIn(err error, g grants.Grant, data string) error {
+	var text string
+	switch {
+	case errors.As(err, new(*tokens.GrantEndedError)):
+		text = err.Error() + ";"
+	case errors.As(err, new(*tokens.SealError)):
+		text = "the sign-in does not open with the key ring " + local.RingPath(data) + ": put the ring back that sealed it, or"
+	default:
 		return err
 	}
 	command := "restock login"
 	if g.Device {
 		command += " --device"
 	}
-	return signInError{err.Error() + "; sign in again with: " + command + scopeFlags(g.Scopes)}
+	return signInError{text + " sign in again with: " + command + scopeFlags(g.Scopes) + c.dataFlag()}
 }
 
 // find returns the sign-in for the scopes, or the only one there is where none are named.
