@@ -28,8 +28,8 @@ import (
 )
 
 // withFunctions stands before moto, whose stack has no functions, and adds them with their
-// variables.
-func withFunctions(t *testing.T, environ []string, variables map[string]string) []string {
+// variables, of which the last function has some of its own.
+func withFunctions(t *testing.T, environ []string, variables map[string]string, own ...string) []string {
 	t.Helper()
 	moto, err := url.Parse(strings.TrimPrefix(environ[0], "AWS_ENDPOINT_URL="))
 	if err != nil {
@@ -58,7 +58,14 @@ func withFunctions(t *testing.T, environ []string, variables map[string]string) 
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/2015-03-31/functions/") {
 			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(map[string]any{"Environment": map[string]any{"Variables": variables}})
+			its := maps.Clone(variables)
+			if strings.Contains(r.URL.Path, "NotifyFunction") {
+				for _, v := range own {
+					name, value, _ := strings.Cut(v, "=")
+					its[name] = value
+				}
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"Environment": map[string]any{"Variables": its}})
 			return
 		}
 		text, err := io.ReadAll(r.Body)
@@ -142,6 +149,10 @@ func TestDoctorOnStack(t *testing.T) {
 	restock(t, env, "token", "--thing", "ACME-VAC-1::SN0002", "--stack", mototest.Stack).sentence(t, exitSignIn, "not paired")
 
 	// What is wrong is found with its setting.
+	env = withFunctions(t, environ, variables, "RESTOCK_SHARDS=2", "AWS_ENDPOINT_URL_SQS=http://127.0.0.1:1")
+	if f := findings(t, env, exitFailed, onIt...)["function NotifyFunction"]; f.Level != doctor.Fail || f.Setting != "RESTOCK_SHARDS of NotifyFunction" {
+		t.Errorf("with a variable that was changed in the console: %+v", f)
+	}
 	if _, err := secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String("lwa"), SecretString: aws.String(`{"client_id":"canary"}`)}); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"strings"
+
+	"github.com/restock-dev/restock/internal/pairing"
 )
 
 // CheckCallback checks that Restock answers at its redirect URL, by an answer of Amazon
@@ -21,6 +23,10 @@ func CheckCallback(ctx context.Context, redirectURL string, names Names, client 
 	stay.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	res, err := stay.Do(req)
 	if err != nil {
+		if pairing.IsLoopback(req.URL.Hostname()) {
+			f.Fail(check, names.RedirectURL, "Let it lead to the address of restock up, with /callback.", "Nothing answers at %s, where browsers come back to.", redirectURL)
+			return f
+		}
 		f.Warn(check, names.RedirectURL, "See that its host name leads to Restock, with a certificate that browsers trust.", "Nothing answers at %s from here, where browsers come back to.", redirectURL)
 		return f
 	}

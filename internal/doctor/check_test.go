@@ -51,6 +51,14 @@ func (w *world) advance(t *testing.T, by time.Duration) {
 	}
 }
 
+// app makes a companion app known.
+func (w *world) app(t *testing.T, id string) {
+	t.Helper()
+	if err := w.box.LWA.AddClient(lwatest.Client{ID: id, RedirectURLs: []string{"amzn://com.example.app"}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // wants checks that exactly the named checks are not well, each at a level and with words
 // in what it says.
 func wants(t *testing.T, f doctor.Findings, want map[string][]string) {
@@ -103,6 +111,21 @@ func TestCheckLWA(t *testing.T) {
 		"no secret": {
 			func(_ *testing.T, w *world) { w.lwa.Client.ClientSecret = lwa.Secret{} },
 			map[string][]string{"client secret": {"warn", "RESTOCK_LWA_CLIENT_SECRET", "There is none"}},
+		},
+		"secret in quotes": {
+			func(_ *testing.T, w *world) { w.lwa.Client.ClientSecret = lwa.NewSecret(`"` + secret + `"`) },
+			map[string][]string{"client secret": {"fail", "RESTOCK_LWA_CLIENT_SECRET", "quotes"}},
+		},
+		"companion apps": {
+			func(t *testing.T, w *world) {
+				w.lwa.Public = []string{clientID + ".app"}
+				w.app(t, clientID+".app")
+			},
+			map[string][]string{"public clients": {"ok", "1 of companion apps"}},
+		},
+		"unknown companion app": {
+			func(_ *testing.T, w *world) { w.lwa.Public = []string{clientID + ".app"} },
+			map[string][]string{"public clients": {"fail", "RESTOCK_LWA_PUBLIC_CLIENTS", clientID + ".app"}},
 		},
 		"not registered": {
 			func(_ *testing.T, w *world) { w.lwa.Client.RedirectURL += "/" },
@@ -280,6 +303,11 @@ func TestCheckDRS(t *testing.T) {
 	check("http://127.0.0.1:1", lwa.NA, "fail", "RESTOCK_DRS_URL", "no answer")
 }
 
+// silence is a network that leads nowhere.
+type silence struct{}
+
+func (silence) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }
+
 func TestCheckCallback(t *testing.T) {
 	page := func(status int, policy string) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -294,10 +322,12 @@ func TestCheckCallback(t *testing.T) {
 		page(400, "no-referrer"):      {"ok"},
 		page(400, "origin"):           {"fail", "not Restock's"},
 		page(200, "no-referrer"):      {"fail", "RESTOCK_REDIRECT_URL"},
-		"http://127.0.0.1:1/callback": {"warn", "Nothing answers"},
+		"http://127.0.0.1:1/callback": {"fail", "Nothing answers", "restock up"},
 	} {
 		wants(t, doctor.CheckCallback(t.Context(), address, doctor.Variables(), nil), map[string][]string{"callback page": want})
 	}
+	silent := &http.Client{Transport: silence{}}
+	wants(t, doctor.CheckCallback(t.Context(), redirect, doctor.Variables(), silent), map[string][]string{"callback page": {"warn", "from here"}})
 }
 
 // records is a store of one registration.

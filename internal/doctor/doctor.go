@@ -63,7 +63,7 @@ func (f Findings) Count(l Level) (n int) {
 
 // Names are what the settings are called where they are set.
 type Names struct {
-	ClientID, ClientSecret, RedirectURL, Region, LWAURL, AuthorizeURL, DRSURL string
+	ClientID, ClientSecret, RedirectURL, Region, LWAURL, AuthorizeURL, DRSURL, PublicClients string
 }
 
 // Variables are the names for a process with an environment and flags.
@@ -76,5 +76,7 @@ func Variables() Names {
 		LWAURL:       "RESTOCK_LWA_API_URL (--lwa-url)",
 		AuthorizeURL: "RESTOCK_LWA_AUTHORIZE_URL (--lwa-authorize-url)",
 		DRSURL:       "RESTOCK_DRS_URL (--drs-url)",
+
+		PublicClients: "RESTOCK_LWA_PUBLIC_CLIENTS",
 	}
 }

@@ -15,6 +15,7 @@ import (
 type LWA struct {
 	Client lwa.Client
 	Region lwa.Region
+	Public []string // client IDs of companion apps
 	Names  Names
 	// HTTPClient sends the requests; nil: one with a timeout.
 	HTTPClient *http.Client
@@ -38,6 +39,7 @@ func CheckLWA(ctx context.Context, l LWA) (f Findings) {
 	l.client(&f, page, answer)
 	l.redirect(&f, page)
 	l.scope(&f, page)
+	l.public(ctx, &f)
 	l.clock(ctx, &f, seen)
 	return f
 }
@@ -120,6 +122,8 @@ func (l *LWA) client(f *Findings, page authorizePage, answer error) {
 	switch {
 	case refusedClient && l.Client.ClientSecret.IsZero():
 		f.Fail("client secret", l.Names.ClientSecret, inConsole+".", "There is none, and Login with Amazon wants one of this client.")
+	case refusedClient && quoted(l.Client.ClientSecret):
+		f.Fail("client secret", l.Names.ClientSecret, "Take off the quotes, which have become a part of it.", "The client secret is not that of the client ID: it stands in quotes.")
 	case refusedClient:
 		f.Fail("client secret", l.Names.ClientSecret, inConsole+"; it may have been replaced there.", "The client secret is not that of the client ID.")
 	case errors.Is(answer, lwa.InvalidGrant) && l.Client.ClientSecret.IsZero():
@@ -128,5 +132,32 @@ func (l *LWA) client(f *Findings, page authorizePage, answer error) {
 		f.OK("client secret", "Login with Amazon takes it.")
 	default:
 		f.Warn("client secret", l.Names.ClientSecret, lwa.Explain(answer), "Login with Amazon did not tell whether it is right.")
+	}
+}
+
+// quoted reports whether a secret has kept the quotes of the file that it comes from.
+func quoted(s lwa.Secret) bool {
+	return strings.ContainsAny(s.Reveal()[:1], "\"'`")
+}
+
+// public checks the client IDs of companion apps, which have no secret to be tried: the
+// authorize page knows them, or does not.
+func (l *LWA) public(ctx context.Context, f *Findings) {
+	const check = "public clients"
+	known := 0
+	for _, id := range l.Public {
+		app := *l
+		app.Client.ClientID, app.Client.ClientSecret = id, lwa.Secret{}
+		switch page := app.page(ctx); {
+		case page.knowsClient():
+			known++
+		case page.state == pageUnknownClient:
+			f.Fail(check, l.Names.PublicClients, "Copy it from the security profile of the companion app, or take it out.", "Login with Amazon does not know the client ID %s.", id)
+		default:
+			f.Warn(check, l.Names.PublicClients, "Compare it with the security profile of the companion app.", "Login with Amazon did not tell whether it knows the client ID %s.", id)
+		}
+	}
+	if known > 0 {
+		f.OK(check, "Login with Amazon knows %d of companion apps.", known)
 	}
 }

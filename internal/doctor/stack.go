@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ func parameters(secret string) Names {
 	return Names{
 		ClientID: "client_id in the secret " + secret, ClientSecret: "client_secret in the secret " + secret,
 		RedirectURL: "parameter RedirectUrl", Region: "parameter LwaRegion", LWAURL: "parameter LwaApiUrl", AuthorizeURL: "parameter LwaAuthorizeUrl", DRSURL: "parameter DrsUrl",
+		PublicClients: "parameter PublicClients",
 	}
 }
 
@@ -48,7 +50,7 @@ func CheckStack(ctx context.Context, s *deployed.Stack, progress func(string)) (
 	progress("asking Amazon")
 	names := parameters(cfg.LWASecret)
 	if known {
-		l := LWA{Region: cfg.Region, Names: names}
+		l := LWA{Region: cfg.Region, Public: cfg.PublicClients, Names: names}
 		l.Client.ClientID, l.Client.ClientSecret = creds.ClientID, creds.ClientSecret
 		l.Client.Endpoint, l.Client.RedirectURL = cfg.Endpoint(cfg.Region), cfg.RedirectURL
 		f = append(f, CheckLWA(ctx, l)...)
@@ -73,8 +75,24 @@ func (f *Findings) environ(ctx context.Context, s *deployed.Stack) map[string]st
 		if first == nil {
 			first = environ
 		}
+		for _, variable := range different(first, environ) {
+			f.Fail("function "+name, variable+" of "+name, "Deploy template.yaml again, and change nothing in the console.", "Its variable %s is not that of %s, though all functions have the same.", variable, functions[0])
+		}
 	}
 	return first
+}
+
+// different returns the names of the variables of Restock that are not the same in both, in order.
+func different(a, b map[string]string) (names []string) {
+	for _, all := range []map[string]string{a, b} {
+		for name := range all {
+			if a[name] != b[name] && strings.HasPrefix(name, "RESTOCK_") && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Faults adds the faults of a configuration. names are what variables are called where they
