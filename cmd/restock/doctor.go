@@ -23,7 +23,7 @@ type doctorCommand struct {
 }
 
 func (c *doctorCommand) Help() string {
-	return `Looks at client ID and secret, redirect URL, clock, secrets, key ring, table, queues and topic, and says what to change, before
+	return `Looks at client ID and secret, redirect URL, clock, secrets, key ring, sign-ins, table, queues and topic, and says what to change, before
 a customer finds out. It changes nothing and prints no secret. Its flags, which restock doctor check --help lists, and its
 variables are those of restock up.
 
@@ -129,6 +129,7 @@ func (c *doctorCheck) local(ctx context.Context, t *terminal) (f doctor.Findings
 		c.devices(ctx, &f, cfg)
 	}
 	c.keys(ctx, &f, cfg, up)
+	c.signIns(ctx, &f, cfg)
 	t.progress("asking Login with Amazon")
 	c.amazon(ctx, &f, cfg, running)
 	return f, nil
@@ -147,7 +148,7 @@ func (c *doctorCheck) keys(ctx context.Context, f *doctor.Findings, cfg *config.
 		f.Fail("key ring", path, "Put it back from a copy, or move the data file away to start anew.", "It is missing, so the tokens in %s can't be opened.", cfg.Data)
 		return
 	case err != nil:
-		f.Fail("key ring", path, "Do as it says.", "%s.", err)
+		f.Fail("key ring", path, remedy(err), "%s.", err)
 		return
 	case up || dataErr != nil:
 		*f = append(*f, doctor.CheckRing(ctx, ring, path, nil, nil)...)
@@ -158,7 +159,7 @@ func (c *doctorCheck) keys(ctx context.Context, f *doctor.Findings, cfg *config.
 	}
 	s, err := bolt.Open(cfg.Data, bolt.Options{})
 	if err != nil {
-		f.Fail("data file", "RESTOCK_DATA (--data)", "Do as it says.", "%s.", err)
+		f.Fail("data file", "RESTOCK_DATA (--data)", remedy(err), "%s.", err)
 		return
 	}
 	defer func() { _ = s.Close() }() // nothing was written
@@ -168,6 +169,14 @@ func (c *doctorCheck) keys(ctx context.Context, f *doctor.Findings, cfg *config.
 		return
 	}
 	*f = append(*f, doctor.CheckRing(ctx, ring, path, s, things)...)
+}
+
+// remedy is what to do about an error of a file; most say it themselves.
+func remedy(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return "Run restock as the user whose file it is, or make it that user's again."
+	}
+	return "Do as it says."
 }
 
 // sampledThings is how many devices the key ring is tried on.
@@ -205,7 +214,7 @@ func (c *doctorCheck) devices(ctx context.Context, f *doctor.Findings, cfg *conf
 // running process.
 func (c *doctorCheck) amazon(ctx context.Context, f *doctor.Findings, cfg *config.Config, running local.Status) {
 	names, drsURL := doctor.Variables(), cfg.DRSURL
-	l := doctor.LWA{Region: cfg.Region, Names: names}
+	l := doctor.LWA{Region: cfg.Region, Public: cfg.PublicClients, Names: names}
 	l.Client.RedirectURL = redirectURLOf(cfg, running)
 	if cfg.LWAClientID == "" && cfg.LWAURL == "" && cfg.LWAClientSecret.IsZero() {
 		box, err := local.AskSandboxClient(ctx, cfg.Data, "")
@@ -226,7 +235,7 @@ func (c *doctorCheck) amazon(ctx context.Context, f *doctor.Findings, cfg *confi
 	}
 	*f = append(*f, doctor.CheckLWA(ctx, l)...)
 	if running.PID != 0 {
-		*f = append(*f, doctor.CheckCallback(ctx, running.Addresses.HTTP+"/callback", names, nil)...)
+		*f = append(*f, doctor.CheckCallback(ctx, l.Client.RedirectURL, names, nil)...)
 	}
 	switch {
 	case drsURL == "" && cfg.LWAURL != "":

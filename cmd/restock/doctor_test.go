@@ -193,3 +193,65 @@ func TestDoctorOnMovedSandbox(t *testing.T) {
 		}
 	}
 }
+
+// Browsers come back to the redirect URL, whatever address restock up has.
+func TestDoctorOnUpElsewhere(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"), "--redirect-url", freeRedirectURL(t))
+	if f := findings(t, nil, exitFailed, "--data", u.data)["callback page"]; f.Level != doctor.Fail || !strings.Contains(f.Setting, "RESTOCK_REDIRECT_URL") {
+		t.Errorf("the callback page: %+v", f)
+	}
+}
+
+// What restock login has kept must open, too.
+func TestDoctorOnSignIns(t *testing.T) {
+	redirect := freeRedirectURL(t)
+	b := startSandbox(t, nil, "--redirect-url", redirect)
+	env := append(b.env(), "RESTOCK_DRS_URL="+b.APIURL, "RESTOCK_REDIRECT_URL="+redirect)
+	data := filepath.Join(t.TempDir(), "restock.db")
+	token(t, env, "--data", data, "--scope", "messaging:push")
+	check := func(code int) doctor.Finding { return findings(t, env, code, "--data", data)["sign-ins"] }
+	if f := check(0); f.Level != "" {
+		t.Errorf("an application alone has no sign-in: %+v", f)
+	}
+	l := startLogin(t, env, "--data", data, "--redirect-url", redirect)
+	var authorize authorizeEvent
+	l.says(t, "authorize", &authorize)
+	openPage(t, consent(t, authorize.URL).String())
+	if r := l.ends(t); r.code != 0 {
+		t.Fatalf("restock login: %+v", r)
+	}
+	if f := check(0); f.Level != doctor.OK || !strings.Contains(f.Found, "opens 1 in "+local.GrantsPath(data)) {
+		t.Errorf("after a sign-in: %+v", f)
+	}
+	f, err := local.OpenGrants(t.Context(), data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if held := check(0); held.Level != doctor.OK || !strings.Contains(held.Found, "not tried") {
+		t.Errorf("while another command has them: %+v", held)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(local.RingPath(data), data+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if lost := check(exitFailed); lost.Setting != local.RingPath(data) || !strings.Contains(lost.Found, "missing") {
+		t.Errorf("without key ring: %+v", lost)
+	}
+	token(t, env, "--data", data, "--scope", "messaging:push") // makes another
+	if other := check(exitFailed); other.Setting != local.RingPath(data) || !strings.Contains(other.Fix, "restock login --scope profile") {
+		t.Errorf("with another key ring: %+v", other)
+	}
+	if err := os.Rename(data+".away", local.RingPath(data)); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&control{newAPI(b.APIURL)}).post(t.Context(), "/sandbox/withdraw", map[string]string{"customer": "amzn1.account.AEXAMPLEONE"}); err != nil {
+		t.Fatal(err)
+	}
+	advance(t, b, "61m")
+	restock(t, env, "token", "--data", data).sentence(t, exitSignIn, "restock login --scope profile")
+	if ended := check(0); ended.Level != doctor.Warn || !strings.Contains(ended.Fix, "restock login --scope profile") {
+		t.Errorf("after the customer has withdrawn consent: %+v", ended)
+	}
+}

@@ -82,6 +82,29 @@ func (f *File) Token(ctx context.Context, g Grant, secret lwa.Secret) (Access, e
 	return Access{token, r.Expiry.UTC()}, nil
 }
 
+// Check says why a stored grant gives no new token, without asking for one; nil: nothing
+// is known against it.
+//
+// Errors: [ErrNone], a [*tokens.GrantEndedError], or a [*tokens.SealError].
+func (f *File) Check(ctx context.Context, g Grant) error {
+	r, err := f.get(ctx, g)
+	if err != nil {
+		return err
+	}
+	if r.Status != store.Active {
+		return &tokens.GrantEndedError{Reason: r.Reason, At: r.StatusAt}
+	}
+	for field, text := range map[string]string{seal.FieldAccessToken: r.AccessToken, seal.FieldRefreshToken: r.RefreshToken} {
+		if text == "" {
+			continue
+		}
+		if _, err := f.ring.Open(r.Thing, field, text); err != nil {
+			return &tokens.SealError{Thing: r.Thing, Field: field, Err: err}
+		}
+	}
+	return nil
+}
+
 func (f *File) get(ctx context.Context, g Grant) (*store.Registration, error) {
 	r := &store.Registration{Thing: g.name()}
 	err := f.store.Get(ctx, r)
