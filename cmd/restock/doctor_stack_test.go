@@ -27,8 +27,11 @@ import (
 	"github.com/restock-dev/restock/internal/store/dynamo"
 )
 
+// alarmTopic is the ARN of a topic called alarms at moto.
+const alarmTopic = "arn:aws:sns:us-east-1:123456789012:alarms"
+
 // withFunctions stands before moto, whose stack has no functions, and adds them with their
-// variables, of which the last function has some of its own.
+// variables, of which the last function has some of its own, and the topic of alarms.
 func withFunctions(t *testing.T, environ []string, variables map[string]string, own ...string) []string {
 	t.Helper()
 	moto, err := url.Parse(strings.TrimPrefix(environ[0], "AWS_ENDPOINT_URL="))
@@ -44,12 +47,15 @@ func withFunctions(t *testing.T, environ []string, variables map[string]string, 
 		if err != nil {
 			return err
 		}
-		var functions string
-		for _, f := range []string{"CallbackFunction", "RefreshFunction", "ReplenishFunction", "NotifyFunction"} {
-			functions += "<member><LogicalResourceId>" + f + "</LogicalResourceId><PhysicalResourceId>" + f + "-1</PhysicalResourceId>" +
-				"<ResourceStatus>CREATE_COMPLETE</ResourceStatus><ResourceType>AWS::Lambda::Function</ResourceType></member>"
+		var more string
+		for name, id := range map[string]string{
+			"CallbackFunction": "CallbackFunction-1", "RefreshFunction": "RefreshFunction-1", "ReplenishFunction": "ReplenishFunction-1",
+			"NotifyFunction": "NotifyFunction-1", "AlarmTopic": alarmTopic,
+		} {
+			more += "<member><LogicalResourceId>" + name + "</LogicalResourceId><PhysicalResourceId>" + id + "</PhysicalResourceId>" +
+				"<ResourceStatus>CREATE_COMPLETE</ResourceStatus><ResourceType>any</ResourceType></member>"
 		}
-		text = bytes.Replace(text, []byte("<StackResourceSummaries>"), []byte("<StackResourceSummaries>"+functions), 1)
+		text = bytes.Replace(text, []byte("<StackResourceSummaries>"), []byte("<StackResourceSummaries>"+more), 1)
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
 		r.Header.Del("Content-Length")
 		return nil
@@ -108,6 +114,10 @@ func TestDoctorOnStack(t *testing.T) {
 	}
 	env := withFunctions(t, environ, variables)
 	onIt := []string{"--stack", mototest.Stack}
+	news := sns.NewFromConfig(sdk)
+	if made, err := news.CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("alarms")}); err != nil || *made.TopicArn != alarmTopic {
+		t.Fatalf("making the topic of alarms: %v, %v", made, err)
+	}
 
 	got := findings(t, env, exitFailed, onIt...)
 	levels(t, got, map[string]doctor.Level{
@@ -116,15 +126,18 @@ func TestDoctorOnStack(t *testing.T) {
 		"client ID": doctor.OK, "client secret": doctor.OK, "redirect URL": doctor.OK, "clock": doctor.OK, "Dash Replenishment": doctor.OK,
 		"callback page":          doctor.Warn, // a name that leads nowhere
 		"topic of notifications": doctor.Fail, // moto's stack has no policy and no function
+		"topic of alarms":        doctor.Warn, // and nobody on duty
 	})
 
 	topic := resourceOf(t, stack, "NotificationTopic")
-	news := sns.NewFromConfig(sdk)
 	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::476877469412:root"},"Action":"sns:Publish","Resource":"` + topic + `"}]}`
 	if _, err := news.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{TopicArn: &topic, AttributeName: aws.String("Policy"), AttributeValue: &policy}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := news.Subscribe(ctx, &sns.SubscribeInput{TopicArn: &topic, Protocol: aws.String("lambda"), Endpoint: aws.String("arn:aws:lambda:us-east-1:123456789012:function:notify")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := news.Subscribe(ctx, &sns.SubscribeInput{TopicArn: aws.String(alarmTopic), Protocol: aws.String("email"), Endpoint: aws.String("duty@example.com")}); err != nil {
 		t.Fatal(err)
 	}
 	put := func(queue string) {
@@ -136,7 +149,7 @@ func TestDoctorOnStack(t *testing.T) {
 	put("RetryDlq")
 	token := storeDevice(t, stack, keysSecret, table)
 	got = findings(t, env, 0, onIt...)
-	levels(t, got, map[string]doctor.Level{"topic of notifications": doctor.OK, "queue RetryDlq": doctor.Warn, "key ring": doctor.OK})
+	levels(t, got, map[string]doctor.Level{"topic of notifications": doctor.OK, "topic of alarms": doctor.OK, "queue RetryDlq": doctor.Warn, "key ring": doctor.OK})
 	if !strings.Contains(got["queue RetryDlq"].Fix, "restock redrive") || !strings.Contains(got["key ring"].Found, "1 stored tokens") {
 		t.Errorf("found %+v and %+v", got["queue RetryDlq"], got["key ring"])
 	}

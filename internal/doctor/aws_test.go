@@ -115,3 +115,24 @@ func TestCheckTopic(t *testing.T) {
 		})
 	}
 }
+
+func TestCheckAlarms(t *testing.T) {
+	const arn = "arn:aws:sns:eu-west-1:123456789012:alarms"
+	member := func(subscription string) string {
+		return `<member><Protocol>email</Protocol><SubscriptionArn>` + subscription + `</SubscriptionArn></member>`
+	}
+	for name, c := range map[string]struct {
+		heard string
+		want  []string
+	}{
+		"confirmed":     {member("PendingConfirmation") + member(arn+":1"), []string{"ok"}},
+		"not confirmed": {member("PendingConfirmation"), []string{"warn", arn, "not confirmed", "first mail"}},
+		"nobody":        {"", []string{"warn", arn, "AlarmEmail"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sdk := account(t, map[string]string{"ListSubscriptionsByTopic": `<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions>` +
+				c.heard + `</Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`})
+			wants(t, doctor.CheckAlarms(t.Context(), sdk, arn), map[string][]string{"topic of alarms": c.want})
+		})
+	}
+}

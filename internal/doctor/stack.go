@@ -166,6 +166,9 @@ func (f *Findings) queues(ctx context.Context, s *deployed.Stack) {
 	if arn, ok := f.resource(s, "NotificationTopic"); ok {
 		*f = append(*f, CheckTopic(ctx, s.AWS(), arn)...)
 	}
+	if arn, err := s.Resource("AlarmTopic"); err == nil { // there is none where AlarmTopicArn names another's
+		*f = append(*f, CheckAlarms(ctx, s.AWS(), arn)...)
+	}
 }
 
 func (f *Findings) resource(s *deployed.Stack, name string) (string, bool) {
