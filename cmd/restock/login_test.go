@@ -468,6 +468,7 @@ func TestTokenOfApplication(t *testing.T) {
 		"unknown scope": {nil, []string{"--scope", "appstore::none"}, []string{"invalid_scope", "scope"}, exitFailed},
 		"customers'":    {nil, []string{"--scope", "profile"}, []string{"restock login --scope profile"}, exitSignIn},
 		"no scope":      {nil, nil, []string{"restock login"}, exitSignIn},
+		"region":        {nil, []string{"--region", "mars"}, []string{"--region must hold na, eu or fe"}, exitUsage},
 		"both":          {nil, []string{"--scope", "profile", "--thing", "A::1"}, []string{"--thing", "--scope"}, exitUsage},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -21,7 +21,7 @@ type tokenCommand struct {
 
 	Stack   string `placeholder:"NAME" help:"Deployed stack that the device is paired with."`
 	Profile string `placeholder:"NAME" help:"With --stack: profile of the AWS command line to use."`
-	Region  string `placeholder:"REGION" help:"Region of LWA, na, eu or fe; with --stack: AWS region. Default: as configured."`
+	Region  string `placeholder:"REGION" variable:"RESTOCK_LWA_REGION" help:"Region of LWA, na, eu or fe; with --stack: AWS region. Default: as configured."`
 	lwaFlags
 }
 
@@ -73,11 +73,7 @@ func (c *tokenCommand) token(ctx context.Context, t *terminal) (lwa.Secret, erro
 	if c.Stack != "" {
 		return c.ofStack(ctx, t)
 	}
-	environ := config.Environ()
-	if c.Region != "" {
-		environ["RESTOCK_LWA_REGION"] = c.Region
-	}
-	cfg, err := settings(c, environ)
+	cfg, err := settings(c, config.Environ())
 	if err == nil {
 		err = openData(cfg)
 	}
