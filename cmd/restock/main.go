@@ -55,6 +55,7 @@ func run(args []string, stdin *os.File, stdout, stderr *os.File) int {
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 
 	var cli commands
+	t := &terminal{in: stdin, out: stdout, err: stderr, color: wantsColor(stdout), live: isTerminal(stdout)}
 	exit := -1
 	parser, err := kong.New(&cli,
 		kong.Name("restock"), kong.Description(description),
@@ -63,7 +64,7 @@ func run(args []string, stdin *os.File, stdout, stderr *os.File) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 110}),
 		kong.ValueFormatter(helpOf),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(&terminal{in: stdin, out: stdout, err: stderr, color: wantsColor(stdout), live: isTerminal(stdout)}),
+		kong.Bind(t),
 	)
 	if err != nil {
 		return fail(stderr, err) // a fault of ours: the command line can't be described
@@ -78,6 +79,9 @@ func run(args []string, stdin *os.File, stdout, stderr *os.File) int {
 	err = parsed.Run()
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
 		err = errors.New("stopped") // whoever did that knows the rest
+	}
+	if err == nil {
+		err = t.printed()
 	}
 	return fail(stderr, err)
 }

@@ -17,6 +17,7 @@ type terminal struct {
 
 	mu   sync.Mutex
 	busy string // what is drawn as under way, "" for nothing
+	lost error  // what came of the first line that could not be printed
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
@@ -31,8 +32,17 @@ func (t *terminal) printf(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.wipe()
-	fmt.Fprintf(t.out, format+"\n", args...)
+	if _, err := fmt.Fprintf(t.out, format+"\n", args...); err != nil && t.lost == nil {
+		t.lost = err
+	}
 	t.draw()
+}
+
+// printed returns why a line could not be printed, if one could not.
+func (t *terminal) printed() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lost
 }
 
 // note tells a person something beside what is printed, above what is drawn as under way.
