@@ -11,8 +11,10 @@ import sys
 import tempfile
 import urllib.request
 
+import yaml
+
 BIN = pathlib.Path(sys.executable).parent.absolute()  # of the venv
-CONFIG = pathlib.Path(__file__).absolute().with_name("schemathesis.toml")
+HERE = pathlib.Path(__file__).absolute().parent
 
 
 def pair(base):
@@ -26,10 +28,26 @@ def pair(base):
 
 
 def ask(base, pairing, folder, *options):
-    """Lets schemathesis ask, which leaves what it learnt in a folder; returns its exit status."""
+    """Lets schemathesis ask, which leaves what it learnt in a folder; returns its exit status, and what was answered."""
+    outcomes = pathlib.Path(folder) / "outcomes.json"
     env = dict(os.environ, RESTOCK_DEVICE_KEY=pairing["device_key"], RESTOCK_PAIRING_ID=pairing["id"])
-    command = [BIN / "schemathesis", "--config-file", CONFIG, "run", base + "/openapi.yaml", "--url", base]
-    return subprocess.run([*command, *options], env=env, cwd=folder, check=False).returncode
+    env |= {"RESTOCK_BASE": base, "RESTOCK_OUTCOMES": str(outcomes), "SCHEMATHESIS_HOOKS": str(HERE / "hooks.py")}
+    command = [BIN / "schemathesis", "--config-file", HERE / "schemathesis.toml", "run", base + "/openapi.yaml", "--url", base]
+    failed = subprocess.run([*command, *options], env=env, cwd=folder, check=False).returncode
+    return failed, json.loads(outcomes.read_text(encoding="utf-8"))
+
+
+def refused(answered):
+    """Says what each operation answered how often, and returns which were refused each time: what they answer else was
+    then never held against the description, which schemathesis itself has fetched (showDescription)."""
+    described = yaml.safe_load(pathlib.Path("docs/openapi.yaml").read_text(encoding="utf-8"))["paths"]
+    never = []
+    for name in [operation["operationId"] for path in described.values() for operation in path.values()]:
+        statuses = answered.get(name, {})
+        print(f"{name}:", *(f"{status} × {times}" for status, times in sorted(statuses.items())), sep="  ")
+        if name != "showDescription" and not any(int(status) < 400 for status in statuses):
+            never.append(f"{name} never succeeded")
+    return never
 
 
 def main():
@@ -41,15 +59,15 @@ def main():
             try:
                 base = json.loads(up.stdout.readline())["addresses"]["http"]
                 pairing = pair(base)
-                failed = ask(base, pairing, data, "--exclude-operation-id", "deleteRegistration")
+                failed, answered = ask(base, pairing, data, "--exclude-operation-id", "deleteRegistration")
                 # To deregister comes last: after it the device gets no other answers.
-                failed |= ask(
+                last, more = ask(
                     base, pairing, data, "--include-operation-id", "deleteRegistration", "--phases", "examples,coverage,fuzzing"
                 )
             finally:
                 up.terminate()
         faults = [line for line in pathlib.Path(log.name).read_text(encoding="utf-8").splitlines() if '"ERROR"' in line]
-    sys.exit("\n".join(faults) or failed)
+    sys.exit("\n".join(faults + refused(answered | more)) or failed | last)
 
 
 main()
