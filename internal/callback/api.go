@@ -2,8 +2,6 @@ package callback
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -97,8 +95,7 @@ func (h *Handler) registrations(w http.ResponseWriter, r *http.Request) error {
 	// An app that hangs up must not leave the sign-in half done.
 	ctx, cancel := outlasting(r.Context())
 	defer cancel()
-	reg, err := h.register(ctx, s)
-	h.conclude(ctx, s.device.Name(), err)
+	reg, err := h.registerOnce(ctx, s)
 	if err != nil {
 		return problemOf(err)
 	}
@@ -141,7 +138,7 @@ func (h *Handler) signInBy(ctx context.Context, body *registration) (*signIn, er
 	}
 	s := &signIn{
 		device: d, code: body.Code, verifier: lwa.NewSecret(body.CodeVerifier), redirectURL: body.RedirectURI,
-		clientID: creds.ClientID, grant: newGrant(),
+		clientID: creds.ClientID,
 	}
 	if body.ClientID != "" && body.ClientID != creds.ClientID {
 		if !slices.Contains(h.PublicClients, body.ClientID) {
@@ -151,12 +148,6 @@ func (h *Handler) signInBy(ctx context.Context, body *registration) (*signIn, er
 		s.clientID, s.public = body.ClientID, true
 	}
 	return s, nil
-}
-
-func newGrant() string {
-	b := make([]byte, 16)
-	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
-	return hex.EncodeToString(b)
 }
 
 var appScheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
