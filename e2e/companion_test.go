@@ -94,6 +94,8 @@ func (p *program) all() string {
 
 // tap is what went over a line between two programs.
 type tap struct {
+	lose sync.Map // paths whose next answer gets lost
+
 	mu   sync.Mutex
 	text bytes.Buffer
 }
@@ -128,6 +130,10 @@ func between(t *testing.T, server string) (string, *tap) {
 		l.mu.Lock()
 		l.text.Write(dump)
 		l.mu.Unlock()
+		if _, lost := l.lose.LoadAndDelete(r.URL.Path); lost {
+			proxy.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler) // which ends the connection
+		}
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(srv.Close)
@@ -189,6 +195,7 @@ func TestCompanion(t *testing.T) {
 	stranger := open(t, chrome, 360, 740)
 	stranger.visit(redirect + "?code=ANstranger&state=guessed")
 	stranger.sees("not the sign-in")
+	toRestock.lose.Store("/v1/registrations", true) // the device asks again
 	b.press("Allow")
 	b.sees("Your device is connected.")
 	b.look("connected")
@@ -204,8 +211,8 @@ func TestCompanion(t *testing.T) {
 		t.Errorf("the exchanges sent %v, want one with %v and no secret", exchanges, want)
 	}
 	secrets := regexp.MustCompile(`"(?:device_key|code_verifier)":"([^"]+)"`).FindAllStringSubmatch(toRestock.all(), -1)
-	if len(secrets) != 2 || !strings.Contains(toDevice.all(), lwa.Challenge(lwa.NewSecret(secrets[0][1]))) {
-		t.Fatalf("what the device told Restock holds %d secrets, want the verifier behind its challenge, and a key", len(secrets))
+	if len(secrets) != 4 || secrets[0][1] != secrets[2][1] || !strings.Contains(toDevice.all(), lwa.Challenge(lwa.NewSecret(secrets[0][1]))) {
+		t.Fatalf("what the device told Restock holds %d secrets, want the verifier behind its challenge, and a key, both twice", len(secrets))
 	}
 	for _, secret := range secrets {
 		if strings.Contains(toDevice.all()+app.all()+device.all(), secret[1]) {

@@ -107,8 +107,8 @@ func (d *device) finish(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, map[string]string{"status": "paired"})
 }
 
-// register sends the code with the verifier that belongs to it, and no secret. It is sent
-// once: a verifier is good for one code.
+// register sends the code with the verifier that belongs to it, and no secret. A verifier is
+// good for one code; where the answer gets lost, the same request may come again.
 func (d *device) register(ctx context.Context, a Answer) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -127,7 +127,12 @@ func (d *device) register(ctx context.Context, a Answer) error {
 			Subscribed bool   `json:"subscribed"`
 		} `json:"slots"`
 	}
-	if err := d.post(ctx, "/v1/registrations", "", body, &registered); err != nil {
+	err := d.post(ctx, "/v1/registrations", "", body, &registered)
+	for try := 0; try < 3 && errors.Is(err, errNoAnswer); try++ {
+		time.Sleep(time.Second << try)
+		err = d.post(ctx, "/v1/registrations", "", body, &registered)
+	}
+	if err != nil {
 		return err
 	}
 	d.key = registered.DeviceKey
@@ -160,6 +165,9 @@ func (d *device) press() error {
 	return err
 }
 
+// errNoAnswer: the line broke, or Restock is busy. The same request may be sent again.
+var errNoAnswer = errors.New("no answer")
+
 // post calls Restock, with a device key unless that is "".
 func (d *device) post(ctx context.Context, path, key string, body, answer any) error {
 	text, err := json.Marshal(body)
@@ -176,12 +184,15 @@ func (d *device) post(ctx context.Context, path, key string, body, answer any) e
 	}
 	res, err := d.Client.Do(req)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	defer res.Body.Close()
 	text, err = io.ReadAll(io.LimitReader(res.Body, 64<<10))
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	if res.StatusCode == http.StatusServiceUnavailable {
+		return fmt.Errorf("%w: %s", errNoAnswer, res.Status)
 	}
 	if res.StatusCode >= 300 {
 		var problem struct{ Code, Detail string }
