@@ -59,6 +59,26 @@ func TestWebsite(t *testing.T) {
 			}
 		})
 	}
+	t.Run("whose service has trouble", func(t *testing.T) {
+		gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+			w.Header().Set("Access-Control-Allow-Headers", "Content-Type")
+			if r.Method != http.MethodOptions {
+				w.WriteHeader(http.StatusBadGateway)
+			}
+			fmt.Fprint(w, "<h1>Bad Gateway</h1>")
+		}))
+		t.Cleanup(gateway.Close)
+		behind := *s
+		behind.Pages = gateway.URL
+		troubled := &behind
+		b := open(t, chrome, 360, 740)
+		b.visit(website(t, &troubled).URL)
+		b.await("the SDK", "!"+button+".disabled")
+		b.fill("#serial", "SN0009\r")
+		b.await("a message", "document.getElementById('message').innerText")
+		b.sees("Please try again in a moment")
+	})
 	t.Run("whose origin is not allowed", func(t *testing.T) {
 		other := website(t, &s)
 		b := open(t, chrome, 360, 740)

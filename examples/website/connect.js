@@ -22,8 +22,8 @@ async function authorization(device) {
 		headers: { "Content-Type": "application/json" },
 		body: JSON.stringify({ ...device, pkce: false }), // the SDK can't send Restock's challenge
 	});
-	const answer = await response.json();
-	if (response.ok) return answer;
+	if (response.ok) return response.json();
+	const answer = await response.json().catch(() => ({})); // what stands before Restock may answer in HTML
 	throw new Error(answer.code === "bad_field" ? "Please check the model and the serial number." : "Please try again in a moment.");
 }
 
