@@ -56,6 +56,7 @@ func secured(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Frame-Options", "DENY")
+		h.Set("Cache-Control", "no-store") // of the redirects of net/http, too, whose query may hold a code
 		next.ServeHTTP(w, r)
 	})
 }

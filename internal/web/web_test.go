@@ -147,6 +147,14 @@ func TestProblemHeaders(t *testing.T) {
 	}
 }
 
+// The address that a redirect of ours repeats may hold a code.
+func TestUncleanPath(t *testing.T) {
+	res := do(t, web.Options{}, httptest.NewRequest(http.MethodGet, "//v1/../private?code=c", nil))
+	if h := res.Header; res.StatusCode != http.StatusTemporaryRedirect || h.Get("Location") != "/private?code=c" || h.Get("Cache-Control") != "no-store" {
+		t.Errorf("answer = %d %v, want a redirect that nobody keeps", res.StatusCode, h)
+	}
+}
+
 func TestReadJSONIgnoresWhatItDoesNotKnow(t *testing.T) {
 	for _, body := range []string{
 		`{"slot":"filter","firmware":"2.1"}`,
