@@ -2,7 +2,9 @@ package config
 
 import (
 	"net"
+	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +54,8 @@ var checks = map[string]check{
 	"RESTOCK_EVENT_BUS":         {"the name or ARN of an EventBridge bus", text(1, 1600, "_./:-")},
 
 	"RESTOCK_ALLOWED_ORIGINS": {
-		"origins such as https://shop.example.com (http only on loopback), separated by commas, at most 32", listOf(origin),
+		"origins as browsers send them, such as https://shop.example.com, separated by commas, at most 32: http only on loopback, " +
+			"and no wildcard, path or default port, nor letters but a-z (xn-- stands for others)", listOf(origin),
 	},
 	"RESTOCK_LWA_AUTHORIZE_URL": {"the full URL of an authorize page, http or https, without query and fragment", baseURL},
 	"RESTOCK_LWA_API_URL":       {"the base URL of LWA's API, http or https, without query and fragment", baseURL},
@@ -117,11 +120,25 @@ func baseURL(s string) bool {
 		u.User == nil && u.RawQuery == "" && !u.ForceQuery && !strings.Contains(s, "#")
 }
 
-// origin is what a browser sends as Origin, in the same spelling.
+// origin is what a browser sends as Origin, in the same spelling: another would never fit,
+// and the page would be refused without a word why.
 func origin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http" && pairing.IsLoopback(u.Hostname())) &&
-		u.Hostname() != "" && s == u.Scheme+"://"+strings.ToLower(u.Host)
+		s == u.Scheme+"://"+u.Host && hostName(u.Hostname()) && portOf(u)
+}
+
+var dnsName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+
+func hostName(s string) bool {
+	addr, err := netip.ParseAddr(s)
+	return dnsName.MatchString(s) || err == nil && addr.String() == s
+}
+
+// portOf reports whether u has a port that a browser names: none that goes without saying.
+func portOf(u *url.URL) bool {
+	silent := map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	return !strings.HasSuffix(u.Host, ":") && (u.Port() == "" || u.Port() != silent && wholeNumber(1, 65535)(u.Port()))
 }
 
 func address(s string) bool {

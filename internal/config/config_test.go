@@ -94,7 +94,7 @@ func TestFaults(t *testing.T) {
 		"RESTOCK_RETRY_QUEUE_URL":    {"https://", "https://x/#y"},
 		"RESTOCK_SHARDS":             {"0", "257", "-1", "1.5", "sixteen", "0x10", "016", "99999999999999999999"},
 		"RESTOCK_EVENT_BUS":          {"my bus", "bus?"},
-		"RESTOCK_ALLOWED_ORIGINS":    {"*", "https://a.example/", "http://a.example", "a.example", "https://A.example", "https://u@a.example", "null", many},
+		"RESTOCK_ALLOWED_ORIGINS":    {"*", "https://a.example/", "http://a.example", "a.example", "https://A.example", "https://u@a.example", "null", many, "https://*.example.com", "https://b\u00fccher.example", "https://a.example:443", "http://localhost:80", "https://a.example:", "https://a.example:08443", "https://[::0001]"},
 		"RESTOCK_LWA_AUTHORIZE_URL":  {"localhost:8081", "https://x/ap/oa?a=b"},
 		"RESTOCK_LWA_API_URL":        {"//x", "https://x/?", "https://u:p@x"},
 		"RESTOCK_DRS_URL":            {"x", "https://x#"},
