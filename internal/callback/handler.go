@@ -9,7 +9,8 @@
 //
 // Each ends in an authorization code. The code is sent to LWA once, and never again:
 // it may be used up although no answer came. Before it is sent, the login that it
-// answers is marked as used, so that no second request can send it. What comes back is
+// answers is marked as used, so that no second request can send it; a registration that is
+// asked for again has such a login, too (see registerOnce). What comes back is
 // stored under the rules of ownership (see claim), and the device is told.
 //
 // Counted are SignIn, by outcome, for each code that came back from Amazon, and SecretsTrouble

@@ -32,11 +32,17 @@ func (h *Handler) registerOnce(ctx context.Context, s *signIn) (*store.Registrat
 	}
 	reg, err := h.register(ctx, s)
 	o := h.conclude(ctx, l.Thing, err)
-	if o == refused || o == unreachable || o == fault {
-		l.UsedAt = time.Time{} // no code was used: the same may be tried again
+	if !kept(o) {
+		l.UsedAt = time.Time{} // the same may be tried again
 	}
 	h.close(ctx, l, o)
 	return reg, err
+}
+
+// kept reports whether an outcome is that of a code which is certainly used up. One that may be
+// is sent again for an app that asks: no token that came of it is held by anybody.
+func kept(o outcome) bool {
+	return o == paired || o == taken || o == unconfirmed || o == notStored
 }
 
 // begin marks the request of s as under way. mine is false for one that came before.
@@ -116,16 +122,14 @@ func cameOut(o outcome) error {
 		return errUnconfirmed
 	case notStored:
 		return errNotStored
-	case unknown:
-		return errUnknown
 	case paired: // what it made is there no more
 		return &web.Problem{
 			Status: http.StatusBadRequest, Code: string(lwa.InvalidGrant),
 			Detail: "this code was used, and the registration that came of it has ended or was replaced; sign in again",
 		}
-	case refused, unreachable, fault:
+	case refused, unknown, unreachable, fault: // it may be tried again by now
 	}
-	return underWay() // it may be tried again by now
+	return underWay()
 }
 
 func underWay() error {
