@@ -126,6 +126,9 @@ func (h *Handler) signInBy(ctx context.Context, body *registration) (*signIn, er
 		return nil, err
 	case !isCode(body.Code):
 		return nil, web.BadField("code", "code must be the authorization code, as Amazon sent it to the redirect URI")
+	case body.CodeVerifier == "":
+		return nil, web.BadField("code_verifier", "code_verifier is missing: with neither it nor a secret there is no refresh token. "+
+			"Send the PKCE verifier that the sign-in began with; one that has none of yours begins with POST /v1/authorizations")
 	case !isVerifier(body.CodeVerifier):
 		return nil, web.BadField("code_verifier", "code_verifier must be 43 to 128 of A-Z a-z 0-9 - . _ ~")
 	case !redirectURI(body.RedirectURI):
@@ -143,7 +146,7 @@ func (h *Handler) signInBy(ctx context.Context, body *registration) (*signIn, er
 	if body.ClientID != "" && body.ClientID != creds.ClientID {
 		if !slices.Contains(h.PublicClients, body.ClientID) {
 			return nil, web.BadField("client_id", "client_id is not one that this service takes; leave it out, "+
-				"or have it listed as a public client")
+				"or list it in RESTOCK_LWA_PUBLIC_CLIENTS")
 		}
 		s.clientID, s.public = body.ClientID, true
 	}

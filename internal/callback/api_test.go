@@ -207,6 +207,8 @@ func TestBadFields(t *testing.T) {
 		a.problem(t, http.StatusBadRequest, "bad_field")
 		a.has(t, `"field":"`+tc[0]+`"`)
 	}
+	// With neither secret nor verifier there would be no refresh token.
+	w.register("ANdNAVhyhqirUelHGEHA", "code_verifier", "").has(t, "code_verifier is missing", "no refresh token", "/v1/authorizations")
 	if w.exchanges() != 0 {
 		t.Errorf("%d codes were sent, want none", w.exchanges())
 	}
