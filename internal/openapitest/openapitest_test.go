@@ -36,6 +36,27 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	}
 }
 
+// What stands around the handlers answers for each operation of a kind, and for no other: 413 and
+// 415 where there is a body, 401 where there is a key, 429 for the open calls.
+func TestEveryOperationDescribesWhatStandsAroundIt(t *testing.T) {
+	for pattern, operation := range described().operations {
+		security, own := operation.value["security"].([]any)
+		keyless := own && len(security) == 0 // else that of all
+		body := operation.to("requestBody") != nil
+		for status, want := range map[string]bool{
+			"401": !keyless,
+			"413": body, "415": body,
+			"429": slices.Contains(callback.OpenCalls, pattern),
+			"431": true,
+			"500": pattern != onlyLocal, "503": pattern != onlyLocal,
+		} {
+			if got := operation.to("responses", status) != nil; got != want {
+				t.Errorf("%s: describes %s: %t, want %t", pattern, status, got, want)
+			}
+		}
+	}
+}
+
 // Each problem of the description names codes of the table, with the status that the table
 // gives them, and shows an example of each. None of the table is missing.
 func TestEveryCodeIsDescribed(t *testing.T) {
