@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -75,6 +77,40 @@ func TestAuthorizations(t *testing.T) {
 	w.browser().get(back).want(t, http.StatusOK) // the state is any browser's, but good once
 	if w.exchanges() != 1 {
 		t.Errorf("%d codes were sent, want 1", w.exchanges())
+	}
+}
+
+// A code belongs to the state that it was asked for with: what another sign-in was given, or one
+// whose challenge somebody changed on the way to Amazon, pairs nothing.
+func TestCodeOfAnotherSignIn(t *testing.T) {
+	for name, change := range map[string]func(w *world, page url.Values){
+		"another device's": func(w *world, page url.Values) {
+			other, err := url.Parse(w.authorize(`{"device_model":"ACME-VAC-1","serial":"SN2"}`).AuthorizeURL)
+			if err != nil {
+				w.Fatal(err)
+			}
+			maps.Copy(page, other.Query())
+		},
+		"without challenge":   func(_ *world, page url.Values) { page.Del("code_challenge"); page.Del("code_challenge_method") },
+		"a foreign challenge": func(_ *world, page url.Values) { page.Set("code_challenge", lwa.Challenge(lwa.NewSecret(verifier))) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			a := w.authorize(`{"device_model":"ACME-VAC-1","serial":"SN+1"}`)
+			page, err := url.Parse(a.AuthorizeURL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wanted := page.Query()
+			change(w, wanted)
+			page.RawQuery = wanted.Encode()
+			b := w.browser()
+			code := query(t, b.back(page.String(), lwatest.Visitor{}), "code")
+			b.get("/callback?state="+a.State+"&code="+code).want(t, http.StatusBadRequest)
+			if w.store.size("D#") != 0 || w.exchanges() != 1 {
+				t.Errorf("%d registrations after %d exchanges, want none after 1", w.store.size("D#"), w.exchanges())
+			}
+		})
 	}
 }
 
