@@ -68,7 +68,7 @@ type administered interface {
 	PutBack(ctx context.Context, queue string, limit int) (deadletter.Done, error)
 	AccessToken(ctx context.Context, thing string) (Access, error)
 	SandboxClient(redirectURL string) (SandboxClient, error)
-	Free(ctx context.Context, thing string) (ownership.Outcome, error)
+	Free(ctx context.Context, thing string, anyway bool) (ownership.Outcome, error)
 }
 
 // adminHandler answers on the admin socket.
@@ -91,7 +91,11 @@ func adminHandler(a administered) http.Handler {
 		if _, err := thing.Parse(name); err != nil {
 			return web.New(web.CodeBadField, err.Error())
 		}
-		o, err := a.Free(r.Context(), name)
+		o, err := a.Free(r.Context(), name, r.URL.Query().Has("anyway"))
+		var amazon *ownership.AmazonError
+		if errors.As(err, &amazon) {
+			return &web.Problem{Status: http.StatusUnprocessableEntity, Code: web.CodeUnavailable, Detail: err.Error()}
+		}
 		if err != nil {
 			return err
 		}

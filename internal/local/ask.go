@@ -42,9 +42,13 @@ type RefusedError struct {
 // Error implements error.
 func (e *RefusedError) Error() string { return e.Detail }
 
-// AskFree has the process that owns a data file free a device: see [ownership.Free].
-func AskFree(ctx context.Context, data, thing string) (o ownership.Outcome, err error) {
-	return o, ask(ctx, data, http.MethodPost, "/devices/"+url.PathEscape(thing)+"/free", &o)
+// AskFree has the process that owns a data file free a device: see [ownership.Owner].
+func AskFree(ctx context.Context, data, thing string, anyway bool) (o ownership.Outcome, err error) {
+	path := "/devices/" + url.PathEscape(thing) + "/free"
+	if anyway {
+		path += "?anyway"
+	}
+	return o, ask(ctx, data, http.MethodPost, path, &o)
 }
 
 // A question is answered at once; a change may take its time on a slow disk.

@@ -61,9 +61,13 @@ func (s *Stack) Devices(ctx context.Context, name string) ([]Device, error) {
 	return devices, nil
 }
 
-// Free takes a device from whoever holds it, and tells the device.
-func (s *Stack) Free(ctx context.Context, name string) (ownership.Outcome, error) {
-	o, r, err := ownership.Free(ctx, s.store, name, s.clock.Now())
+// Free takes a device from whoever holds it, and tells the device. anyway is said of
+// [ownership.Owner].
+func (s *Stack) Free(ctx context.Context, name string, anyway bool) (ownership.Outcome, error) {
+	owner := &ownership.Owner{Store: s.store, Anyway: anyway, Now: s.clock.Now, Amazon: func(ctx context.Context, r *store.Registration) error {
+		return ownership.AtAmazon(ctx, s.keeper, s.drs, r)
+	}}
+	o, r, err := owner.Free(ctx, name)
 	if err != nil || !o.Freed {
 		return o, err
 	}

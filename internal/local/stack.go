@@ -23,6 +23,7 @@ import (
 	"github.com/restock-dev/restock/internal/seal"
 	"github.com/restock-dev/restock/internal/store/bolt"
 	"github.com/restock-dev/restock/internal/tokens"
+	"github.com/restock-dev/restock/pkg/drs"
 	"github.com/restock-dev/restock/pkg/lwa/lwatest"
 )
 
@@ -48,6 +49,7 @@ type Stack struct {
 	queue   *Queue
 	broker  *Broker
 	keeper  *tokens.Keeper
+	drs     *drs.Client
 	refresh *refresh.Handler
 	api     http.Handler
 

@@ -63,7 +63,7 @@ func (s *Stack) settled() *config.Config {
 func (s *Stack) wire() error {
 	s.broker = &Broker{Store: s.store, TrustLocal: s.Trusted(), Metrics: s.metrics, Now: s.clock.Now, Accept: s.accept}
 	p := s.parts()
-	s.keeper, s.refresh = p.Keeper(), refresh.Wire(p)
+	s.keeper, s.drs, s.refresh = p.Keeper(), p.DRS(), refresh.Wire(p)
 	presses, news := replenish.Wire(p), notify.Wire(p)
 	pages, err := callback.Wire(p)
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package ownership takes a device from whoever holds it, on an operator's word.
+// Package ownership takes a device from whoever holds it, on an operator's word: off the
+// customer's account at Amazon, and here.
 package ownership
 
 import (
@@ -17,6 +18,16 @@ type Store interface {
 	Put(ctx context.Context, rec store.Record) error
 }
 
+// Owner takes devices from whoever holds them. Store, Amazon and Now are required.
+type Owner struct {
+	Store Store
+	// Amazon takes an active registration off its customer's account, as [AtAmazon] does.
+	Amazon func(ctx context.Context, r *store.Registration) error
+	// Anyway frees a device here although Amazon could not be told.
+	Anyway bool
+	Now    func() time.Time
+}
+
 // Outcome says what freeing a device did.
 type Outcome struct {
 	Thing  string       `json:"thing"`
@@ -24,41 +35,107 @@ type Outcome struct {
 	Was    store.Status `json:"was"`             // status before; not_registered for a thing without record
 	Since  time.Time    `json:"since,omitzero"`  // of that status
 	HadKey bool         `json:"had_key"`         // a device key was good, and is not any more
-	Grant  bool         `json:"grant_forgotten"` // tokens were forgotten; Amazon was not told
+	Grant  bool         `json:"grant_forgotten"` // tokens were forgotten
+	Amazon Told         `json:"amazon,omitempty"`
+	// Trouble is why Amazon was not told, where that was tried in vain.
+	Trouble string `json:"trouble,omitempty"`
 }
 
-// Free ends the registration of a thing, so that whoever signs in next gets the device: its
-// tokens are forgotten and its device key opens nothing any more. Amazon is not told.
+// Told is what has become of the registration at Amazon. "" where it had ended before.
+type Told string
+
+// What becomes of it.
+const (
+	Deregistered Told = "deregistered" // off the customer's account
+	Ended        Told = "ended"        // Amazon takes no call for the grant any more
+	NotTold      Told = "not_told"     // the customer's account may still show the device
+)
+
+// AmazonError is returned where Amazon could not be told. Nothing has changed here.
+type AmazonError struct {
+	Thing string
+	Err   error
+}
+
+// Error implements error.
+func (e *AmazonError) Error() string {
+	return fmt.Sprintf("Amazon could not be told that %s is taken from its customer, so nothing was changed here: %v", e.Thing, e.Err)
+}
+
+// Unwrap returns why.
+func (e *AmazonError) Unwrap() error { return e.Err }
+
+// tries is how often a registration is read and written that others change meanwhile, as
+// Amazon's notification of the end does.
+const tries = 5
+
+// Free ends the registration of a thing, so that whoever signs in next gets the device.
+// First Amazon takes it off the customer's account, which ends the tokens there; then
+// they are forgotten here, and the device key opens nothing any more. The registration is
+// what is left of it, nil where there was none.
 //
-// Errors: a malformed name, [store.ErrConflict] if the registration was changed meanwhile,
-// and those of the store. After any of them nothing has changed.
-func Free(ctx context.Context, s Store, name string, now time.Time) (Outcome, *store.Registration, error) {
-	o := Outcome{Thing: name, Was: store.NotRegistered}
+// Errors: a malformed name, and [*AmazonError], after which nothing has changed;
+// [store.ErrConflict] for a device that was paired anew meanwhile; those of the store, after
+// which the same call finishes the work.
+func (o *Owner) Free(ctx context.Context, name string) (Outcome, *store.Registration, error) {
+	out := Outcome{Thing: name, Was: store.NotRegistered}
 	if _, err := thing.Parse(name); err != nil {
-		return o, nil, err
+		return out, nil, err
 	}
 	r := &store.Registration{Thing: name}
-	err := s.Get(ctx, r)
+	err := o.Store.Get(ctx, r)
 	if errors.Is(err, store.ErrNotFound) {
-		return o, nil, nil
+		return out, nil, nil
 	}
 	if err != nil {
-		return o, nil, err
+		return out, nil, err
 	}
-	o.Was, o.Since, o.HadKey, o.Grant = r.Status, r.StatusAt.UTC(), r.KeyHash != "", r.AccessToken != "" || r.RefreshToken != ""
+	out.Was, out.Since, out.HadKey, out.Grant = r.Status, r.StatusAt.UTC(), r.KeyHash != "", r.AccessToken != "" || r.RefreshToken != ""
 	if r.Status != store.Active && r.KeyHash == "" {
-		return o, r, nil
+		return out, r, nil
 	}
 	if r.Status == store.Active {
-		r.End(store.Deregistered, store.ReasonByOperator, now)
-	}
-	r.KeyHash, r.CustomerID, r.Pairing = "", "", ""
-	if err := s.Put(ctx, r); err != nil {
-		if errors.Is(err, store.ErrConflict) {
-			err = fmt.Errorf("%s was changed at the same time, and is as it was: look at it and try again: %w", name, err)
+		if err := o.tell(ctx, &out, *r); err != nil {
+			return out, nil, err
 		}
-		return o, nil, err
 	}
-	o.Freed = true
-	return o, r, nil
+	r, err = o.end(ctx, &out, r)
+	out.Freed = err == nil
+	return out, r, err
+}
+
+// tell has Amazon take the device off the account. r is a copy, since a refresh changes it.
+func (o *Owner) tell(ctx context.Context, out *Outcome, r store.Registration) error {
+	err := o.Amazon(ctx, &r)
+	if out.Amazon = told(err); out.Amazon != NotTold || isOver(err) {
+		return nil
+	}
+	if !o.Anyway {
+		return &AmazonError{out.Thing, err}
+	}
+	out.Trouble = err.Error()
+	return nil
+}
+
+// end writes that r is over, and again on the newest record of the same sign-in.
+func (o *Owner) end(ctx context.Context, out *Outcome, r *store.Registration) (*store.Registration, error) {
+	grant := r.Grant
+	for range tries {
+		if r.Status == store.Active || r.Reason == store.ReasonByAmazon && out.Amazon == Deregistered {
+			r.End(store.Deregistered, store.ReasonByOperator, o.Now())
+		}
+		r.KeyHash, r.CustomerID, r.Pairing = "", "", ""
+		err := o.Store.Put(ctx, r)
+		if !errors.Is(err, store.ErrConflict) {
+			return r, err
+		}
+		r = &store.Registration{Thing: out.Thing}
+		if err := o.Store.Get(ctx, r); err != nil {
+			return nil, err
+		}
+		if r.Grant != grant {
+			break
+		}
+	}
+	return nil, fmt.Errorf("%s was changed at the same time: look at it and try again: %w", out.Thing, store.ErrConflict)
 }

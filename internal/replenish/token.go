@@ -2,7 +2,6 @@ package replenish
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -17,19 +16,10 @@ import (
 //
 // Errors: those of the Keeper, or of the call.
 func (h *Handler) withToken(ctx context.Context, reg *store.Registration, call func(ctx context.Context, token string) error) error {
-	token, err := h.Keeper.AccessToken(ctx, reg)
-	if err != nil {
-		return h.troubled(ctx, reg, err)
-	}
-	err = inTime(ctx, token.Reveal(), call)
-	if !errors.Is(err, drs.ErrInvalidToken) {
-		return err
-	}
-	fresh, err := h.Keeper.Renew(ctx, reg, token)
-	if err != nil {
-		return h.troubled(ctx, reg, err)
-	}
-	return inTime(ctx, fresh.Reveal(), call)
+	err := tokens.Call(ctx, h.Keeper, reg, drs.ErrInvalidToken, func(ctx context.Context, token string) error {
+		return inTime(ctx, token, call)
+	})
+	return h.troubled(ctx, reg, err)
 }
 
 func inTime(ctx context.Context, token string, call func(ctx context.Context, token string) error) error {
@@ -39,7 +29,7 @@ func inTime(ctx context.Context, token string, call func(ctx context.Context, to
 	return call(ctx, token)
 }
 
-// troubled counts trouble with our own secrets, for which an operator is wanted.
+// troubled returns err, and counts trouble with our own secrets, for which an operator is wanted.
 func (h *Handler) troubled(ctx context.Context, reg *store.Registration, err error) error {
 	cause := ""
 	switch {
