@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -23,6 +24,6 @@ func main() {
 		slog.Error("starting hook", "error", err)
 		os.Exit(1)
 	}
-	h := &fleet.Hook{Models: strings.Split(os.Getenv("RESTOCK_DEVICE_MODELS"), ","), ListPrincipals: iot.NewFromConfig(aws).ListThingPrincipals}
+	h := &fleet.Hook{Models: strings.Split(os.Getenv("RESTOCK_DEVICE_MODELS"), ","), Registry: iot.NewFromConfig(aws), Now: time.Now}
 	lambda.Start(h.Provision)
 }
