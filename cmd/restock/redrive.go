@@ -23,7 +23,7 @@ type redriveCommand struct {
 func (c *redriveCommand) Help() string {
 	return `A message that could not be handled for hours lies among the dead letters. Once its cause is gone, this puts it back,
 to be handled like a new one: first it shows what is there, then it asks. A press that is a day old or older is not
-ordered any more, and any other message of a device is refused after an hour.
+ordered any more, nor is a device status of that age passed on; any other message of a device is refused after an hour.
 
 No message is lost: it is removed from the dead letters after it was accepted, and stays where it can't be read.
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/restock-dev/restock/internal/message"
+	"github.com/restock-dev/restock/internal/store"
 )
 
 // MaxAge is the age from which on a press that came as a message is not ordered any more.
@@ -17,8 +18,10 @@ import (
 // [store.MessageTTL]: https://pkg.go.dev/github.com/restock-dev/restock/internal/store#MessageTTL
 const MaxAge = 24 * time.Hour
 
-// maxReportAge is that age for whatever else a device sends. By then a newer report may
-// have been taken, and nobody waits for an answer.
+// maxReportAge is that age for whatever else a device sends. By then a newer slot status may
+// have been taken, which the late one would overwrite at DRS; when one was taken last is
+// noted nowhere, because that would take a write for each. Of a device status it is known.
+// And nobody waits for the answer to the rest.
 const maxReportAge = time.Hour
 
 var errTooOld = errors.New("it was sent too long ago")
@@ -37,6 +40,13 @@ func (h *Handler) receivedAt(e message.RuleEvent) received {
 
 func (h *Handler) older(at received, limit time.Duration) bool {
 	return time.Time(at).IsZero() || h.now().Sub(time.Time(at)) >= limit
+}
+
+// overtaken reports whether a device status that was kept back for long says nothing new: a
+// newer one was sent, or the device was paired anew, after it came.
+func (h *Handler) overtaken(reg *store.Registration, r *report, at received) bool {
+	return r.action == message.ActionDeviceStatus && h.older(at, maxReportAge) &&
+		(!r.active.After(reg.LastActive) || time.Time(at).Before(reg.StatusAt))
 }
 
 // tooOld is for a press that is not ordered because of its age.

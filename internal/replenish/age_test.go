@@ -195,7 +195,6 @@ func TestAgeOfAFailureRecord(t *testing.T) {
 func TestOldReports(t *testing.T) {
 	for action, payload := range map[string]string{
 		message.ActionSlotStatus:   `{"slot":"filter","remaining":3}`,
-		message.ActionDeviceStatus: `{"last_active":"2026-01-08T10:00:00Z"}`,
 		message.ActionRegistration: `{}`,
 		message.ActionPairing:      `{}`,
 	} {
@@ -216,5 +215,47 @@ func TestOldReports(t *testing.T) {
 				t.Errorf("%s of half an hour ago: nothing was done for it", action)
 			}
 		})
+	}
+}
+
+// A device says once a day when it was last active. One that Amazon's trouble kept back for
+// hours is news, unless a newer one was sent, or the device was paired anew, since then.
+func TestOldDeviceStatus(t *testing.T) {
+	const morning = `{"last_active":"2000-01-02T09:00:00Z"}`
+	for _, tt := range []struct {
+		name    string
+		since   func(w *world)
+		age     time.Duration
+		refused bool
+	}{
+		{"nothing newer", func(*world) {}, 3 * time.Hour, false},
+		{"an older one was sent", func(w *world) { w.reportActive("2000-01-02T08:00:00Z") }, 3 * time.Hour, false},
+		{"a newer one was sent", func(w *world) { w.reportActive("2000-01-02T11:00:00Z") }, 3 * time.Hour, true},
+		{"the same was sent", func(w *world) { w.reportActive("2000-01-02T09:00:00Z") }, 3 * time.Hour, true},
+		{"paired anew", func(w *world) { w.register(store.Active, "") }, 3 * time.Hour, true},
+		{"a day old", func(*world) {}, 24 * time.Hour, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				time.Sleep(36 * time.Hour) // it is noon on 2 January 2000
+				tt.since(w)
+				sent := w.counted("Report")
+				if err := w.Rule(w.Context(), aged(up(message.ActionDeviceStatus, morning), tt.age)); err != nil {
+					t.Fatal(err)
+				}
+				refused := w.counted("MessageRefused", "action", message.ActionDeviceStatus, "reason", "too_old") == 1
+				if refused != tt.refused || w.counted("Report")-sent == 1 == tt.refused {
+					t.Errorf("refused: %v, sent: %v", refused, w.counted("Report")-sent)
+				}
+			})
+		})
+	}
+}
+
+// reportActive sends a device status that has just come.
+func (w *world) reportActive(at string) {
+	w.Helper()
+	if rec := w.call("POST", "/v1/device-status", `{"last_active":"`+at+`"}`); rec.Code != 204 {
+		w.Fatalf("answer = %d %s", rec.Code, rec.Body)
 	}
 }

@@ -20,9 +20,10 @@ func ReadQueued(body string) (message.RuleEvent, time.Time, error) {
 }
 
 // MaxAgeOf returns the age from which on a message of an action is refused, whoever hands it
-// over again: [MaxAge] for a press, which is told its device, and an hour for all else.
+// over again: [MaxAge] for a press, which is told its device, and for a device status, which is
+// refused before that age, too, once it is overtaken; an hour for all else.
 func MaxAgeOf(action string) time.Duration {
-	if action == message.ActionReplenish {
+	if action == message.ActionReplenish || action == message.ActionDeviceStatus {
 		return MaxAge
 	}
 	return maxReportAge

@@ -176,7 +176,7 @@ func (h *Handler) noteActive(ctx context.Context, reg *store.Registration, at ti
 
 // reported handles a report that came as a message. There is no answer to one: what is
 // refused is logged and counted, and what Amazon's trouble kept back comes again.
-func (h *Handler) reported(ctx context.Context, e message.RuleEvent) error {
+func (h *Handler) reported(ctx context.Context, e message.RuleEvent, at received) error {
 	r, err := readReport(e.Action, e.Data)
 	if err != nil {
 		h.refuse(ctx, e, "payload", err)
@@ -188,6 +188,9 @@ func (h *Handler) reported(ctx context.Context, e message.RuleEvent) error {
 		return &RetryError{Thing: e.Thing, Action: e.Action, Err: err}
 	case reg == nil:
 		reg = &store.Registration{Thing: e.Thing, Status: store.NotRegistered}
+	case h.overtaken(reg, r, at):
+		h.refuse(ctx, e, "too_old", errTooOld)
+		return nil
 	}
 	err = h.send(ctx, reg, r)
 	switch {

@@ -75,7 +75,7 @@ func (h *Handler) act(ctx context.Context, e message.RuleEvent, d delivery) erro
 	case message.ActionReplenish:
 		return h.press(ctx, e, d)
 	case message.ActionSlotStatus, message.ActionDeviceStatus:
-		do = h.reported
+		do = func(ctx context.Context, e message.RuleEvent) error { return h.reported(ctx, e, d.at) }
 	case message.ActionRegistration:
 		do = h.tellRegistration
 	case message.ActionPairing:
@@ -84,7 +84,7 @@ func (h *Handler) act(ctx context.Context, e message.RuleEvent, d delivery) erro
 		h.refuse(ctx, e, "action", errors.New("there is no such action"))
 		return nil
 	}
-	if h.older(d.at, maxReportAge) {
+	if h.older(d.at, MaxAgeOf(e.Action)) {
 		h.refuse(ctx, e, "too_old", errTooOld)
 		return nil
 	}
