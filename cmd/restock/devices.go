@@ -3,11 +3,17 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"github.com/restock-dev/restock/internal/deployed"
 	"github.com/restock-dev/restock/internal/local"
 	"github.com/restock-dev/restock/internal/store"
+	"github.com/restock-dev/restock/internal/store/dynamo"
+	"github.com/restock-dev/restock/internal/thing"
 )
 
 // running finds a running restock up by its data file.
@@ -24,7 +30,7 @@ func (r *running) data() (string, error) {
 }
 
 type devicesCommand struct {
-	List devicesList `cmd:"" help:"List the devices that are or were paired."`
+	List devicesList `cmd:"" help:"List the devices that are or were paired, of a running restock up."`
 	Show devicesShow `cmd:"" help:"Show one device."`
 	Free devicesFree `cmd:"" help:"Free a device from whoever holds it: a squatter, or a customer who has sold it."`
 }
@@ -34,6 +40,7 @@ func (c *devicesCommand) Help() string {
 
     restock devices list
     restock devices show ACME-VAC-1::SN0001 --json
+    restock devices show ACME-VAC-1::SN0001 --stack restock
     restock devices free ACME-VAC-1::SN0001 --stack restock`
 }
 
@@ -61,14 +68,12 @@ func (c *devicesList) Run(ctx context.Context, t *terminal) error {
 	}
 	t.printf("%s", t.dim(fmt.Sprintf("%-*s  %-12s  %-9s  %s", width, "THING", "STATUS", "CONNECTED", "TOKEN")))
 	for _, d := range all {
-		connected := "no"
-		if d.Connected {
-			connected = "yes"
-		}
-		t.printf("%-*s  %-12s  %-9s  %s", width, d.Thing, d.Status, connected, tokenState(&d))
+		t.printf("%-*s  %-12s  %-9s  %s", width, d.Thing, d.Status, yes(d.Connected != nil && *d.Connected), tokenState(&d))
 	}
 	return nil
 }
+
+func yes(b bool) string { return map[bool]string{true: "yes", false: "no"}[b] }
 
 func tokenState(d *local.Device) string {
 	switch {
@@ -92,22 +97,76 @@ func clock(at time.Time) string {
 
 type devicesShow struct {
 	Thing string `arg:"" help:"The device, as in ACME-VAC-1::SN0001."`
-	running
+	place
+	JSON bool `name:"json" help:"Print JSON."`
 }
 
 func (c *devicesShow) Run(ctx context.Context, t *terminal) error {
-	data, err := c.data()
+	if _, err := thing.Parse(c.Thing); err != nil {
+		return usageError{err.Error()}
+	}
+	onStack, err := c.deployed()
 	if err != nil {
 		return err
+	}
+	find := c.running
+	if onStack {
+		find = c.stored
+	}
+	d, err := find(ctx, t)
+	if err != nil {
+		return err
+	}
+	return c.print(t, d)
+}
+
+// running asks a restock up.
+func (c *devicesShow) running(ctx context.Context, _ *terminal) (*local.Device, error) {
+	data, err := c.data()
+	if err != nil {
+		return nil, err
 	}
 	found, err := local.AskDevices(ctx, data, c.Thing)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(found) == 0 {
-		return fmt.Errorf("no device %s has ever been paired; see: restock devices list", c.Thing)
+		return nil, fmt.Errorf("no device %s has ever been paired; see: restock devices list", c.Thing)
 	}
-	d := found[0]
+	return &found[0], nil
+}
+
+// stored reads the table of a stack.
+func (c *devicesShow) stored(ctx context.Context, t *terminal) (*local.Device, error) {
+	stack, err := c.open(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	records, err := recordsOf(stack)
+	if err != nil {
+		return nil, err
+	}
+	r := &store.Registration{Thing: c.Thing}
+	switch err := records.Get(ctx, r); {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, fmt.Errorf("no device %s has ever been paired with the stack %s", c.Thing, c.Stack)
+	case err != nil:
+		return nil, deployed.Explain(err)
+	}
+	d := local.DeviceOf(r)
+	return &d, nil
+}
+
+// recordsOf returns the records of a stack, with the rights of an operator.
+func recordsOf(stack *deployed.Stack) (*dynamo.Store, error) {
+	table, err := stack.Resource("DeviceTable")
+	if err != nil {
+		return nil, err
+	}
+	return &dynamo.Store{Client: dynamodb.NewFromConfig(stack.AWS()), Table: table}, nil
+}
+
+func (c *devicesShow) print(t *terminal, d *local.Device) error {
 	if c.JSON {
 		return t.json(d)
 	}
@@ -121,10 +180,13 @@ func (c *devicesShow) Run(ctx context.Context, t *terminal) error {
 	}
 	line("since", clock(d.At))
 	line("customer", cmp.Or(d.CustomerID, "-"))
-	line("token", tokenState(&d))
+	line("token", tokenState(d))
 	line("refresh due", clock(d.RefreshDue))
+	line("last active", clock(d.LastActive))
 	line("device key", map[bool]string{true: "given out", false: "none"}[d.HasKey])
-	line("connected", map[bool]string{true: "yes", false: "no"}[d.Connected])
+	if d.Connected != nil {
+		line("connected", yes(*d.Connected))
+	}
 	for _, s := range d.Slots {
 		line("slot", s.Slot+map[bool]string{true: ", subscribed", false: ", not subscribed"}[s.Subscribed])
 	}

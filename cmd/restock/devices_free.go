@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"github.com/restock-dev/restock/internal/cloud"
 	"github.com/restock-dev/restock/internal/deployed"
 	"github.com/restock-dev/restock/internal/local"
 	"github.com/restock-dev/restock/internal/message"
 	"github.com/restock-dev/restock/internal/ownership"
 	"github.com/restock-dev/restock/internal/store"
-	"github.com/restock-dev/restock/internal/store/dynamo"
 	"github.com/restock-dev/restock/internal/thing"
 	"github.com/restock-dev/restock/internal/web"
 	"github.com/restock-dev/restock/pkg/drs"
@@ -104,12 +101,12 @@ func (c *devicesFree) free(ctx context.Context, t *terminal, onStack bool) (o ow
 	if err != nil {
 		return o, err
 	}
-	table, err := stack.Resource("DeviceTable")
+	records, err := recordsOf(stack)
 	if err != nil {
 		return o, err
 	}
 	owner := &ownership.Owner{
-		Store:  &dynamo.Store{Client: dynamodb.NewFromConfig(stack.AWS()), Table: table},
+		Store:  records,
 		Amazon: func(ctx context.Context, r *store.Registration) error { return tellAmazon(ctx, stack, r) },
 		Anyway: c.Anyway, Now: time.Now,
 	}

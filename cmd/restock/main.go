@@ -33,7 +33,7 @@ type commands struct {
 	Login     loginCommand     `cmd:"" help:"Sign in with Amazon from this terminal."`
 	Token     tokenCommand     `cmd:"" help:"Print a valid access token, for scripts."`
 	Doctor    doctorCommand    `cmd:"" help:"Find what is wrong with a set-up, and explain errors."`
-	Devices   devicesCommand   `cmd:"" help:"Look at the devices of a running restock up."`
+	Devices   devicesCommand   `cmd:"" help:"Look at devices, of a running restock up or of a stack, and free them."`
 	Status    statusCommand    `cmd:"" help:"Say how a running restock up is doing."`
 	Redrive   redriveCommand   `cmd:"" help:"Put back messages that were given up, of a stack or of a restock up."`
 	Keys      keysCommand      `cmd:"" help:"Look at, rotate and tidy the key ring that seals tokens."`

@@ -101,6 +101,8 @@ func (c *tokenCommand) needsPerson(err error) error {
 	switch {
 	case errors.As(err, &ended) && c.Thing != "":
 		return signInError{err.Error() + "; pair the device again"}
+	case errors.Is(err, tokens.ErrNotRegistered) && c.Stack != "":
+		return signInError{"the device is not paired with the stack " + c.Stack + ", or not any more; see: restock devices show " + c.Thing + " --stack " + c.Stack}
 	case errors.Is(err, tokens.ErrNotRegistered):
 		return signInError{"the device is not paired; see: restock devices list"}
 	case errors.As(err, &refused) && (refused.Code == local.CodeGrantEnded || refused.Code == local.CodeNotRegistered):

@@ -56,7 +56,7 @@ type Device struct {
 	Failures    int       `json:"failures"` // refreshes that failed in a row
 	NextAttempt time.Time `json:"next_attempt,omitzero"`
 	LastActive  time.Time `json:"last_active,omitzero"`
-	Connected   bool      `json:"connected"`
+	Connected   *bool     `json:"connected,omitempty"` // nil: it is not known here
 }
 
 // administered is what the admin socket shows.

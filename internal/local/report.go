@@ -55,7 +55,9 @@ func (s *Stack) Devices(ctx context.Context, name string) ([]Device, error) {
 		case err != nil:
 			return nil, err
 		default:
-			devices = append(devices, s.device(r))
+			d, connected := DeviceOf(r), s.broker.IsConnected(r.Thing)
+			d.Connected = &connected
+			devices = append(devices, d)
 		}
 	}
 	return devices, nil
@@ -78,10 +80,11 @@ func (s *Stack) Free(ctx context.Context, name string, anyway bool) (ownership.O
 	return o, nil
 }
 
-func (s *Stack) device(r *store.Registration) Device {
+// DeviceOf returns what an operator may see of a registration.
+func DeviceOf(r *store.Registration) Device {
 	return Device{
 		Registration: r.State(), CustomerID: r.CustomerID, Region: r.Region, ClientID: r.ClientID, HasKey: r.KeyHash != "",
 		TokenExpiry: r.Expiry.UTC(), RefreshDue: r.DueAt.UTC(), Failures: r.Failures, NextAttempt: r.NextAttempt.UTC(),
-		LastActive: r.LastActive.UTC(), Connected: s.broker.IsConnected(r.Thing),
+		LastActive: r.LastActive.UTC(),
 	}
 }
