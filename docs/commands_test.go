@@ -141,12 +141,14 @@ func checkCancel(t *testing.T, line string) {
 
 // inputs are what the calls behind the AWS command line take.
 var inputs = map[string]any{
-	"cloudformation describe-stacks": cloudformation.DescribeStacksInput{},
-	"dynamodb update-table":          dynamodb.UpdateTableInput{},
-	"dynamodb delete-table":          dynamodb.DeleteTableInput{},
-	"dynamodb get-item":              dynamodb.GetItemInput{},
-	"dynamodb put-item":              dynamodb.PutItemInput{},
-	"dynamodb wait":                  dynamodb.DescribeTableInput{},
+	"cloudformation describe-stack-resource": cloudformation.DescribeStackResourceInput{},
+	"cloudwatch set-alarm-state":             struct{ AlarmName, StateValue, StateReason string }{},
+	"cloudformation describe-stacks":         cloudformation.DescribeStacksInput{},
+	"dynamodb update-table":                  dynamodb.UpdateTableInput{},
+	"dynamodb delete-table":                  dynamodb.DeleteTableInput{},
+	"dynamodb get-item":                      dynamodb.GetItemInput{},
+	"dynamodb put-item":                      dynamodb.PutItemInput{},
+	"dynamodb wait":                          dynamodb.DescribeTableInput{},
 
 	"dynamodb restore-table-to-point-in-time": dynamodb.RestoreTableToPointInTimeInput{},
 

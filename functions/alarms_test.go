@@ -276,4 +276,14 @@ func TestEveryAlarmIsExplained(t *testing.T) {
 	if diff := cmp.Diff(alarms, explained); diff != "" {
 		t.Errorf("sections differ from alarms (-alarms +sections):\n%s", diff)
 	}
+	_, table, _ := strings.Cut(string(text), "\n## What to get up for\n")
+	table, _, _ = strings.Cut(table, "\n\nAll of them")
+	var weighed []string
+	for _, m := range regexp.MustCompile("`(\\w+Alarm)`").FindAllStringSubmatch(table, -1) {
+		weighed = append(weighed, m[1])
+	}
+	slices.Sort(weighed)
+	if diff := cmp.Diff(alarms, weighed); diff != "" {
+		t.Errorf("the table of what to get up for differs from alarms (-alarms +table):\n%s", diff)
+	}
 }
