@@ -326,6 +326,24 @@ func TestKeysUnprinted(t *testing.T) {
 	}
 }
 
+// Files that pages have somebody write secrets into are none that Git would add.
+func TestSecretFilesIgnored(t *testing.T) {
+	ignored := strings.Fields(read(t, "../.gitignore"))
+	found := 0
+	for page := range checked {
+		for _, m := range regexp.MustCompile(`(?:>|file://|pem-outfile )([a-z]+\.(?:json|crt|key))\b`).FindAllStringSubmatch(strings.Join(shell(read(t, page)), "\n"), -1) {
+			found++
+			base, _, _ := strings.Cut(m[1], ".")
+			if !slices.ContainsFunc([]string{m[1], "/" + m[1], "/" + base + ".*"}, func(line string) bool { return slices.Contains(ignored, line) }) {
+				t.Errorf("%s: Git would add %s", page, m[1])
+			}
+		}
+	}
+	if found < 6 {
+		t.Errorf("%d files were found", found)
+	}
+}
+
 // Links within the repository lead somewhere.
 func TestLinks(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
