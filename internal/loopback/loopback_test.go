@@ -94,6 +94,9 @@ func TestAwait(t *testing.T) {
 	if h.Get("Referrer-Policy") != "no-referrer" || h.Get("Cache-Control") != "no-store" {
 		t.Errorf("the page may be kept or tell its address: %v", h)
 	}
+	if icon := `href="data:,"`; strings.Contains(page, icon) && !strings.Contains(h.Get("Content-Security-Policy"), "img-src data:;") {
+		t.Errorf("the page has the icon %s, and its policy blocks it: %v", icon, h)
+	}
 	if a := <-got; a.Code != canary || !slices.Equal(a.Scopes, []string{"profile", "postal_code"}) {
 		t.Errorf("finish got %+v", a)
 	}
