@@ -171,7 +171,10 @@ func newUserCode(kind UserCodes) string {
 	return string(text)
 }
 
-// userDigest is that of a user code as a person may write it.
-func userDigest(text string) digest {
-	return digestOf(strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(text)))
+// asShown is a user code as devices show it, of what a person has typed.
+func asShown(typed string) string {
+	return strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(typed))
 }
+
+// userDigest is that of a user code as a person may write it.
+func userDigest(text string) digest { return digestOf(asShown(text)) }

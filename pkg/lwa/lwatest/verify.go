@@ -13,7 +13,7 @@ const noSuchCode = "That is not a code that a device shows now. Look again, or l
 
 // verify is /us/code: it asks for the user code, then for consent, and takes the answer.
 func (s *Server) verify(q *request) reply {
-	text := q.params.Get("user_code")
+	text := asShown(q.params.Get("user_code"))
 	switch {
 	case q.bad != nil:
 		return *s.badRequestPage("Malformed request", nil)
