@@ -25,7 +25,7 @@ type loginCommand struct {
 
 	RedirectURL string        `name:"redirect-url" placeholder:"URL" help:"Where to take Amazon's answer on this machine; it must be an Allowed Return URL. Default: http://localhost:8085/callback."`
 	NoBrowser   bool          `name:"no-browser" help:"Print the link and open no browser."`
-	Timeout     time.Duration `default:"5m" help:"How long to wait for the customer."`
+	Timeout     time.Duration `placeholder:"DURATION" help:"How long to wait for the customer. Default: 5m; with --device as long as the code is good."`
 	Region      string        `placeholder:"na|eu|fe" variable:"RESTOCK_LWA_REGION" help:"Region of LWA. Default: na."`
 	lwaFlags
 	JSON bool `name:"json" help:"Print what happens as JSON, one object a line."`
@@ -58,6 +58,9 @@ type login struct {
 	answered  atomic.Bool // the customer has decided
 }
 
+// browserTimeout is for a customer who has the page open.
+const browserTimeout = 5 * time.Minute
+
 // exchangeTimeout bounds what is asked of LWA once the customer has decided.
 const exchangeTimeout = 20 * time.Second
 
@@ -79,8 +82,15 @@ func (c *loginCommand) Run(ctx context.Context, t *terminal) error {
 		}
 		l.extra = json.RawMessage(c.ScopeData)
 	}
-	limited, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
+	if c.Timeout == 0 && !c.Device {
+		c.Timeout = browserTimeout
+	}
+	limited := ctx
+	if c.Timeout != 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+	}
 	defer context.AfterFunc(ctx, l.finishing)()
 	if c.Device {
 		err = l.byCodePair(limited, cfg)
@@ -94,6 +104,8 @@ func (c *loginCommand) Run(ctx context.Context, t *terminal) error {
 		return errors.New("stopped before anybody has signed in")
 	case limited.Err() != nil:
 		return fmt.Errorf("nobody has signed in within %s; start again, with more --timeout if need be%s", c.Timeout, l.silent())
+	case errors.Is(err, lwa.ExpiredToken):
+		return errors.New("nobody has signed in while the code was good; start again for a new one")
 	}
 	return explained(err)
 }
@@ -202,6 +214,15 @@ func openBrowser(page string) {
 	}
 }
 
+// waitsUntil is when a code that is good for a while ends, or ctx before it.
+func waitsUntil(ctx context.Context, while time.Duration) time.Time {
+	end := time.Now().Add(while)
+	if limit, ok := ctx.Deadline(); ok && limit.Before(end) {
+		end = limit
+	}
+	return end
+}
+
 func (l *login) byCodePair(ctx context.Context, cfg *config.Config) error {
 	if err := l.meet(ctx, cfg, ""); err != nil {
 		return err
@@ -216,7 +237,10 @@ func (l *login) byCodePair(ctx context.Context, cfg *config.Config) error {
 		l.printf("To sign in with %s on another device, scan this, or open %s\n", l.party.name, l.link(pair.VerificationURL))
 		l.printf("%s", l.qr(pair.VerificationURL))
 		l.printf("and enter the code  %s\n", l.bold(pair.UserCode))
-		l.progress("waiting for the customer, the code is good until " + pair.Expiry.Add(-l.party.ahead).Local().Format("15:04"))
+		if onThisMachine(pair.VerificationURL) {
+			l.printf("A phone does not reach this address: open the link on this machine.\n")
+		}
+		l.progress("waiting for the customer until " + waitsUntil(ctx, pair.Expiry.Sub(l.party.now())).Format("15:04"))
 	}
 	// The time may end between two polls, and not while one may fetch the tokens.
 	unlimited := context.WithoutCancel(ctx)

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/restock-dev/restock/internal/local"
 )
@@ -50,5 +52,28 @@ func TestLoginByCodePairAsksNoSecret(t *testing.T) {
 		"--client-id", "amzn1.application-oa2-client.1", "--lwa-url", "http://127.0.0.1:1")
 	if code != exitFailed || strings.Contains(asked, "Client secret") || !strings.Contains(asked, "lwa: codepair") {
 		t.Errorf("code %d, asked %q", code, asked)
+	}
+}
+
+// What it says of the time is how long it waits, however long the code would be good.
+func TestLoginByCodePairSaysUntilWhen(t *testing.T) {
+	b := startSandbox(t, nil)
+	advance(t, b, "24h")
+	master, slave := newTerminal(t)
+	c := exec.CommandContext(t.Context(), binary, "login", "--device", "--data", filepath.Join(t.TempDir(), "restock.db"), "--timeout", "100ms")
+	c.Stdin, c.Stdout, c.Stderr, c.Env = slave, slave, slave, append(cleanEnvironment(), b.env()...)
+	from := time.Now()
+	if err := c.Run(); err == nil {
+		t.Error("somebody has signed in")
+	}
+	to := time.Now()
+	_ = slave.Close()
+	text, _ := io.ReadAll(master) // ends in an error, once nobody has the other side open
+	said := string(text)
+	if !strings.Contains(said, "until "+from.Format("15:04")) && !strings.Contains(said, "until "+to.Format("15:04")) {
+		t.Errorf("it does not wait until now, it says: %s", said)
+	}
+	if !strings.Contains(said, "A phone does not reach this address") || !strings.Contains(said, "nobody has signed in within 100ms") {
+		t.Errorf("it says: %s", said)
 	}
 }

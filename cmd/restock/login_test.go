@@ -370,6 +370,15 @@ func TestLoginByCodePair(t *testing.T) {
 	restock(t, nil, "token", "--data", u.data).sentence(t, exitSignIn, "restock login --device --scope profile")
 }
 
+func TestLoginByCodePairThatExpires(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	quick := map[string]any{"lwa": map[string]string{"poll_interval": "1s", "code_pair_life": "1s"}}
+	if err := (&control{newAPI(u.Addresses.Sandbox)}).post(t.Context(), "/sandbox/switches", quick); err != nil {
+		t.Fatal(err)
+	}
+	restock(t, nil, "login", "--data", u.data, "--device").sentence(t, exitFailed, "nobody has signed in while the code was good")
+}
+
 // withdraw has the customer withdraw consent, and every access token expire.
 func (u *up) withdraw(t *testing.T) {
 	t.Helper()
