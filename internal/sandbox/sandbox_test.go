@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -550,6 +551,13 @@ func TestPage(t *testing.T) {
 	for _, want := range []string{vac, "filter", "Customer One", "Ship", "Withdraw consent", "refresh"} {
 		if want != "refresh" && !strings.Contains(page, want) {
 			t.Errorf("the page does not show %q", want)
+		}
+	}
+	// Who hears the buttons one by one must know whose they are: every device has the same.
+	for _, button := range regexp.MustCompile(`<button name="do"[^>]*>[^<]*`).FindAllString(page, -1) {
+		name := regexp.MustCompile(`aria-label="([^"]*)"`).FindStringSubmatch(button)
+		if name == nil || !strings.Contains(name[1], vac) || !strings.HasPrefix(name[1], button[strings.Index(button, ">")+1:]) {
+			t.Errorf("nothing but what stands around it says what this button is for: %s", button)
 		}
 	}
 	for _, secret := range []string{token.AccessToken.Reveal(), token.RefreshToken.Reveal(), w.lwa.ClientSecret.Reveal()} {
