@@ -102,7 +102,7 @@ func TestCheckLWA(t *testing.T) {
 		},
 		"wrong ID": {
 			func(_ *testing.T, w *world) { w.lwa.Client.ClientID += "4" },
-			map[string][]string{"client ID": {"fail", "RESTOCK_LWA_CLIENT_ID", "does not know"}, "redirect URL": {"warn"}},
+			map[string][]string{"client ID": {"fail", "RESTOCK_LWA_CLIENT_ID", "does not know", "restock sandbox", "at each start"}, "redirect URL": {"warn"}},
 		},
 		"wrong secret": {
 			func(_ *testing.T, w *world) { w.lwa.Client.ClientSecret = lwa.NewSecret("canary-other") },

@@ -106,13 +106,17 @@ func (l *LWA) reached(f *Findings, page authorizePage, answer error) bool {
 // client tells a wrong ID from a wrong secret: the authorize page knows the ID alone.
 func (l *LWA) client(f *Findings, page authorizePage, answer error) {
 	const inConsole = "Copy it from the Web Settings of the security profile in Amazon's developer console"
+	ofSandbox := ""
+	if strings.HasPrefix(l.Client.Endpoint.APIURL, "http://") { // Amazon has https alone
+		ofSandbox = " Is it restock sandbox? That prints its own at each start, and without --data it is another each time."
+	}
 	refusedClient := errors.Is(answer, lwa.InvalidClient)
 	switch {
 	case page.state == pageUnknownClient:
-		f.Fail("client ID", l.Names.ClientID, inConsole+"; it begins with amzn1.application-oa2-client.", "Login with Amazon does not know this client ID.")
+		f.Fail("client ID", l.Names.ClientID, inConsole+"; it begins with amzn1.application-oa2-client."+ofSandbox, "Login with Amazon does not know this client ID.")
 		return
 	case refusedClient && !page.knowsClient():
-		f.Fail("client ID, client secret", l.Names.ClientID+", "+l.Names.ClientSecret, inConsole+", both of the same profile.", "Login with Amazon refuses the client ID or its secret; which of them, it does not tell.")
+		f.Fail("client ID, client secret", l.Names.ClientID+", "+l.Names.ClientSecret, inConsole+", both of the same profile."+ofSandbox, "Login with Amazon refuses the client ID or its secret; which of them, it does not tell.")
 		return
 	case !strings.HasPrefix(l.Client.ClientID, "amzn1.application-oa2-client."):
 		f.Warn("client ID", l.Names.ClientID, inConsole+".", "The client ID does not begin with amzn1.application-oa2-client. as Amazon's do.")
@@ -125,7 +129,7 @@ func (l *LWA) client(f *Findings, page authorizePage, answer error) {
 	case refusedClient && quoted(l.Client.ClientSecret):
 		f.Fail("client secret", l.Names.ClientSecret, "Take off the quotes, which have become a part of it.", "The client secret is not that of the client ID: it stands in quotes.")
 	case refusedClient:
-		f.Fail("client secret", l.Names.ClientSecret, inConsole+"; it may have been replaced there.", "The client secret is not that of the client ID.")
+		f.Fail("client secret", l.Names.ClientSecret, inConsole+"; it may have been replaced there."+ofSandbox, "The client secret is not that of the client ID.")
 	case errors.Is(answer, lwa.InvalidGrant) && l.Client.ClientSecret.IsZero():
 		f.Warn("client secret", l.Names.ClientSecret, "Set it; only apps and devices, which can't keep a secret, go without.", "There is none.")
 	case errors.Is(answer, lwa.InvalidGrant):
