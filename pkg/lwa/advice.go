@@ -27,6 +27,7 @@ var rules = []rule{
 	{code: InvalidClient, advice: adviceBadClient},
 	{op: opAuthorize, code: InvalidScope, advice: "The scope is unknown, or its scope_data is missing: check it letter by letter, single and double colons included; " +
 		"dash:replenish and alexa:all need a member of their own in scope_data, and some scopes an approval by Amazon."},
+	{phrase: "unknown scope", advice: "The scope is unknown, or its scope_data is missing: check it letter by letter, single and double colons included; dash:replenish and alexa:all need scope_data."},
 	{code: InvalidScope, advice: "The client may not ask for this scope: check it letter by letter, single and double colons included, and attach the security profile " +
 		"to the API in Amazon's console (Apps & Services > API Access)."},
 	{code: UnsupportedGrantType, advice: "The request was not understood: send grant_type with a value that Login with Amazon knows, in a form-encoded body " +
@@ -56,7 +57,6 @@ var rules = []rule{
 	{phrase: "bad-redirect-uri", advice: adviceRedirect},
 	{phrase: "whitelisted", advice: adviceRedirect},
 	{phrase: "unknown client_id", advice: adviceBadClient},
-	{phrase: "unknown scope", advice: "The scope is unknown, or its scope_data is missing: check it letter by letter, single and double colons included; dash:replenish and alexa:all need scope_data."},
 	{phrase: "md1000", advice: "The application is a draft: add version=beta to the consent URL until it is published."},
 	{phrase: "md5101", advice: adviceRedirect},
 	{phrase: "md5110", advice: "The redirect URL holds a #: register and send one without a fragment."},

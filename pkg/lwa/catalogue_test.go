@@ -47,6 +47,7 @@ var catalogue = []entry{
 	{name: "wrong secret", op: "refresh", status: 401, body: refusing("invalid_client", "Client authentication failed"), is: lwa.InvalidClient, advice: "Web Settings"},
 	{name: "wrong secret", op: "exchange", status: 401, body: refusing("invalid_client", "Client authentication failed"), is: lwa.InvalidClient, advice: "Web Settings"},
 	{name: "wrong scope", op: "client_credentials", status: 400, body: refusing("invalid_scope", "The request has an invalid parameter : scope"), is: lwa.InvalidScope, param: "scope", advice: "attach the security profile"},
+	{name: "scope without scope_data", op: "codepair", status: 400, body: refusing("invalid_scope", "An unknown scope was requested"), is: lwa.InvalidScope, advice: "scope_data is missing"},
 	{name: "wrong grant type", op: "client_credentials", status: 400, body: refusing("unsupported_grant_type", "The authorization grant type is not supported by the authorization server"), is: lwa.UnsupportedGrantType, advice: "form-encoded"},
 	{name: "wrong content type", op: "client_credentials", status: 400, body: refusing("invalid_request", "The Content-Type is not supported by the authorization server"), is: lwa.InvalidRequest, advice: "application/x-www-form-urlencoded"},
 	{name: "missing parameter", op: "refresh", status: 400, body: refusing("invalid_request", "The request is missing a required parameter : refresh_token"), is: lwa.InvalidRequest, param: "refresh_token", advice: "A parameter is missing"},
