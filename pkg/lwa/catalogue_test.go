@@ -225,19 +225,22 @@ func TestTextCatalogue(t *testing.T) {
 		spAPI + `The access token you provided has expired."}]}`:                      "get a new one",
 		spAPI + `The LWA secret token you provided has expired."}]}`:                  "rotate it",
 		spAPI + `"}]}`: "roles",
-		`403 Forbidden: Request is not authorized.`:                                   "attach the security profile",
-		`{"message":"Request is not authorized."}`:                                    "attach the security profile",
-		`{"message":"Invalid token"}`:                                                 "get a new one",
-		"Error Summary: 400 Bad Request Unknown client_id":                            "client ID",
-		"The redirect URI you provided has not been whitelisted for your application": "Allowed Return URLs",
-		"error code: lwa-invalid-parameter-bad-redirect-uri-vendor":                   "Allowed Return URLs",
-		"advertising: HTTP 429 Too Many Requests":                                     "throttles",
-		`{"errors":[{"code":"QuotaExceeded"}]}`:                                       "throttles",
-		"MD1000":                                                                      "version=beta",
-		"Error Code: MD5101":                                                          "redirect URL",
-		"Error Code: MD5110":                                                          "without a fragment",
-		"Error Code: MD9100":                                                          "login URI",
-		"CONSENT_LIMIT_REACHED":                                                       "authorizations",
+		`403 Forbidden: Request is not authorized.`:                                                                      "attach the security profile",
+		`{"message":"Request is not authorized."}`:                                                                       "attach the security profile",
+		`{"message":"Invalid token"}`:                                                                                    "get a new one",
+		"Error Summary: 400 Bad Request Unknown client_id":                                                               "client ID",
+		"The redirect URI you provided has not been whitelisted for your application":                                    "Allowed Return URLs",
+		"error code: lwa-invalid-parameter-bad-redirect-uri-vendor":                                                      "Allowed Return URLs",
+		"advertising: HTTP 429 Too Many Requests":                                                                        "throttles",
+		`{"errors":[{"code":"QuotaExceeded"}]}`:                                                                          "throttles",
+		`level=error err="Post \"https://api.amazon.com/auth/o2/token\": dial tcp: lookup api.amazon.com: no such host"`: "can't be resolved",
+		`Get "https://api.amazon.co.jp/user/profile": tls: failed to verify certificate: x509: certificate has expired or is not yet valid`:                     "set the clock",
+		`oauth2: cannot fetch token: Post "https://api.amazon.co.uk/auth/o2/token": context deadline exceeded (Client.Timeout exceeded while awaiting headers)`: "in time",
+		"MD1000":                "version=beta",
+		"Error Code: MD5101":    "redirect URL",
+		"Error Code: MD5110":    "without a fragment",
+		"Error Code: MD9100":    "login URI",
+		"CONSENT_LIMIT_REACHED": "authorizations",
 		"oauth2: cannot fetch token: 401 Unauthorized Response: invalid_client something":                                                                                                         "Web Settings",
 		`oauth2: "invalid_grant" "The request has an invalid grant parameter : redirect_uri"`:                                                                                                     "Allowed Return URLs",
 		`Client error: POST https://api.amazon.com/auth/o2/token resulted in a 401 Unauthorized response:\n{\"error_description\":\"Client authentication failed\",\"error\":\"invalid_client\"}`: "Web Settings",
@@ -251,7 +254,7 @@ func TestTextCatalogue(t *testing.T) {
 			t.Errorf("ExplainText(%q) = %q, %t, want something about %q", text, got, known, advice)
 		}
 	}
-	for _, text := range []string{"", "hello", "{", "{}", `{"error":{}}`, `{"error":"teapot"}`, "lwa: refresh: 418 teapot: no", strings.Repeat("{", 1<<20), "an error_description alone"} {
+	for _, text := range []string{"", "hello", "{", "{}", `{"error":{}}`, `{"error":"teapot"}`, "lwa: refresh: 418 teapot: no", strings.Repeat("{", 1<<20), "an error_description alone", `Post "https://amazon.example/x": EOF`, `Get "https://api.example.com/": no such host`} {
 		if got, known := lwa.ExplainText(text); known || got != "" {
 			t.Errorf("ExplainText(%.40q) = %q, %t, want nothing", text, got, known)
 		}

@@ -44,9 +44,16 @@ func (e *TransportError) why() silence {
 // printedSilence is what [TransportError.Error] writes.
 var printedSilence = pattern(`lwa: (\w+): no answer: ([^\n]*)`)
 
-// readSilence explains a TransportError that was printed.
+// goSilence is how net/http begins the error of a call of Amazon's that got no answer,
+// which is what a log of golang.org/x/oauth2 holds.
+var goSilence = regexp.MustCompile(`(?:Get|Post) ()"https://[a-z.-]*\bamazon\.(?:com|co\.uk|co\.jp)/[^"]*": ([^\n]*)`)
+
+// readSilence explains a TransportError that was printed, or such an error of net/http.
 func readSilence(text string) string {
 	m := printedSilence().FindStringSubmatch(text)
+	if m == nil {
+		m = goSilence.FindStringSubmatch(text)
+	}
 	if m == nil {
 		return ""
 	}
