@@ -263,6 +263,18 @@ func TestTokenOfLostRing(t *testing.T) {
 	}
 }
 
+// A sign-in that Amazon refuses says what to change, as a code pair does.
+func TestLoginWithoutScopeData(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	l := startLogin(t, nil, "--data", u.data, "--scope", "dash:replenish")
+	var authorize authorizeEvent
+	l.says(t, "authorize", &authorize)
+	if status, page := openPage(t, authorize.URL); status != 200 || !strings.Contains(page, "You are not signed in") {
+		t.Errorf("the closing page: %d %s", status, page)
+	}
+	l.ends(t).sentence(t, exitFailed, "invalid_scope", "need a member of their own in scope_data")
+}
+
 // With a running restock up nothing needs to be set: its sandbox is found, by its clock.
 func TestLoginToRunningUp(t *testing.T) {
 	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))

@@ -157,29 +157,29 @@ func (a *answer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	state, code := q["state"], q["code"]
 	switch {
 	case !a.receiver.isAt(r.Host), r.URL.Path != a.receiver.url.Path:
-		show(w, http.StatusNotFound, "Nothing is here", "This address takes the answer of one sign-in, and nothing else.")
+		show(w, http.StatusNotFound, false, "Nothing is here", "This address takes the answer of one sign-in, and nothing else.")
 		return
 	case r.Method != http.MethodGet:
 		w.Header().Set("Allow", http.MethodGet)
-		show(w, http.StatusMethodNotAllowed, "That is not how it works", "Amazon's answer comes with GET.")
+		show(w, http.StatusMethodNotAllowed, false, "That is not how it works", "Amazon's answer comes with GET.")
 		return
 	case len(state) != 1 || subtle.ConstantTimeCompare([]byte(state[0]), []byte(a.state)) != 1:
-		show(w, http.StatusBadRequest, "That is another sign-in", "This answer does not belong to the sign-in that the terminal waits for. Open the link in the terminal again.")
+		show(w, http.StatusBadRequest, false, "That is another sign-in", "This answer does not belong to the sign-in that the terminal waits for. Open the link in the terminal again.")
 		return
 	}
 	if !a.isFirst() {
-		show(w, http.StatusConflict, "This was answered before", "Each sign-in takes one answer. The terminal says what became of it.")
+		show(w, http.StatusConflict, false, "This was answered before", "Each sign-in takes one answer. The terminal says what became of it.")
 		return
 	}
 	err := a.take(q.Get("error"), code, q.Get("scope"))
 	var refused *RefusedError
 	switch {
 	case err == nil:
-		show(w, http.StatusOK, "You are signed in", "You can close this window and go back to the terminal.")
+		show(w, http.StatusOK, true, "You are signed in", "You can close this window and go back to the terminal.")
 	case errors.As(err, &refused):
-		show(w, http.StatusOK, "You are not signed in", "Nothing was allowed. The terminal says more.")
+		show(w, http.StatusOK, false, "You are not signed in", "Nothing was allowed. The terminal says more.")
 	default: // the terminal says it; nothing of it belongs into a browser's history
-		show(w, http.StatusBadGateway, "The sign-in failed", "The terminal says why.")
+		show(w, http.StatusBadGateway, false, "The sign-in failed", "The terminal says why.")
 	}
 	a.done <- err
 }

@@ -88,7 +88,7 @@ func TestAwait(t *testing.T) {
 		}
 	}
 	status, page, h := visit(t, "GET", r.URL()+"?state="+state+"&scope=profile+postal_code&code="+canary)
-	if status != 200 || !strings.Contains(page, "You are signed in") || !strings.Contains(page, "close this window") {
+	if status != 200 || !strings.Contains(page, "You are signed in") || !strings.Contains(page, "close this window") || !strings.Contains(page, "var(--good)") {
 		t.Errorf("the closing page: %d %s", status, page)
 	}
 	if h.Get("Referrer-Policy") != "no-referrer" || h.Get("Cache-Control") != "no-store" {
@@ -156,8 +156,8 @@ func TestRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := listen(t)
 			done := await(t.Context(), r, func(context.Context, loopback.Answer) error { return errors.New("no token") })
-			if status, page, _ := visit(t, "GET", r.URL()+"?state="+state+"&"+c.query); status != c.status {
-				t.Errorf("the page: %d %s, want %d", status, page, c.status)
+			if status, page, _ := visit(t, "GET", r.URL()+"?state="+state+"&"+c.query); status != c.status || strings.Contains(page, "var(--good)") {
+				t.Errorf("the page: %d %s, want %d, and no green", status, page, c.status)
 			}
 			if err := <-done; err == nil || err.Error() != c.want {
 				t.Errorf("Await() = %v, want %s", err, c.want)

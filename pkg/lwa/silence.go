@@ -46,13 +46,13 @@ var printedSilence = pattern(`lwa: (\w+): no answer: ([^\n]*)`)
 
 // goSilence is how net/http begins the error of a call of Amazon's that got no answer,
 // which is what a log of golang.org/x/oauth2 holds.
-var goSilence = regexp.MustCompile(`(?:Get|Post) ()"https://[a-z.-]*\bamazon\.(?:com|co\.uk|co\.jp)/[^"]*": ([^\n]*)`)
+var goSilence = pattern(`(?:Get|Post) ()"https://[a-z.-]*\bamazon\.(?:com|co\.uk|co\.jp)/[^"]*": ([^\n]*)`)
 
 // readSilence explains a TransportError that was printed, or such an error of net/http.
 func readSilence(text string) string {
 	m := printedSilence().FindStringSubmatch(text)
 	if m == nil {
-		m = goSilence.FindStringSubmatch(text)
+		m = goSilence().FindStringSubmatch(text)
 	}
 	if m == nil {
 		return ""
