@@ -268,7 +268,7 @@ func TestSandboxRefuses(t *testing.T) {
 		"port":                     {nil, []string{"--port", "70000"}, []string{"--port"}, exitFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := restock(t, c.env, append([]string{"sandbox"}, c.args...)...)
+			r := restock(t, c.env, append([]string{"sandbox", "--port", "0"}, c.args...)...)
 			r.sentence(t, c.code, c.words...)
 			if strings.Contains(r.err+r.out, "canary") {
 				t.Error("a secret was printed")
