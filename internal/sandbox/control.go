@@ -23,7 +23,7 @@ func (s *Sandbox) control() *web.Mux {
 	m.Handle("GET /{$}", web.Func(s.page))
 	m.Handle("POST /sandbox/do", web.Func(s.form))
 
-	m.Handle("GET /sandbox", answer(s.index))
+	m.Handle("GET /sandbox", web.Func(s.index))
 	for _, r := range s.routes() {
 		m.Handle(r.Method+" "+r.Path, r.handler)
 	}

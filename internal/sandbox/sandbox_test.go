@@ -472,6 +472,11 @@ func TestIndex(t *testing.T) {
 	if status := w.call(t, "GET", "/sandbox", "", &all); status != 200 {
 		t.Fatalf("answered %d", status)
 	}
+	res := httptest.NewRecorder()
+	w.Handler().ServeHTTP(res, httptest.NewRequest("GET", "http://localhost/sandbox", http.NoBody))
+	if lines := strings.Count(res.Body.String(), "\n"); lines != len(all)+1 || strings.Contains(res.Body.String(), `\u0026`) {
+		t.Errorf("%d routes in %d lines, hard to read: %s", len(all), lines, res.Body)
+	}
 	listed := map[string]bool{}
 	for _, r := range all {
 		listed[r.Method+" "+r.Path] = r.Does != ""
