@@ -74,7 +74,7 @@ func run(args []string, stdin *os.File, stdout, stderr *os.File) int {
 	case exit >= 0: // help was printed
 		return exit
 	case err != nil:
-		return fail(stderr, usageError{strings.TrimSuffix(err.Error(), ".") + `; see "restock --help"`})
+		return fail(stderr, misused(err))
 	}
 	err = parsed.Run()
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
@@ -84,6 +84,16 @@ func run(args []string, stdin *os.File, stdout, stderr *os.File) int {
 		err = t.printed()
 	}
 	return fail(stderr, err)
+}
+
+// misused points to the help of the command that was meant.
+func misused(err error) usageError {
+	command := "restock"
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) && wrong.Context.Selected() != nil {
+		command = wrong.Context.Selected().FullPath()
+	}
+	return usageError{strings.TrimSuffix(err.Error(), ".") + `; see "` + command + ` --help"`}
 }
 
 // usual turns what people try first into commands of ours: nothing, help and --version.

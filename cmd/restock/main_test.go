@@ -200,7 +200,8 @@ func TestUsage(t *testing.T) {
 		args  []string
 		words []string
 	}{
-		{[]string{"fly"}, []string{"fly", "--help"}},
+		{[]string{"fly"}, []string{"fly", `see "restock --help"`}},
+		{[]string{"press", "A::1", "filter"}, []string{"A::1", `see "restock press --help"`}},
 		{[]string{"up", "--fly"}, []string{"--fly"}},
 		{[]string{"up", "--http", "8080"}, []string{"--http must hold", "host:port"}},
 		{[]string{"up", "--region", "mars"}, []string{"--region must hold na, eu or fe"}},
@@ -213,7 +214,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"device", "A"}, []string{"serial"}},
 		{[]string{"device", "A B", "1"}, []string{"device_model"}},
 		{[]string{"device", "A", "1", "--http", "ftp://x"}, []string{"--http"}},
-		{[]string{"devices", "show"}, []string{"thing"}},
+		{[]string{"devices", "show"}, []string{"thing", `see "restock devices show --help"`}},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			restock(t, nil, c.args...).sentence(t, exitUsage, c.words...)
