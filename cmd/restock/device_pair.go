@@ -72,12 +72,13 @@ func (d *device) invite(p *pendingPairing) {
 		_ = d.terminal.json(map[string]any{"event": "pairing", "data": map[string]any{"url": p.URL, "expires_at": p.ExpiresAt}}) // a line of output
 		return
 	}
-	d.printf("To pair this device, scan the code with a phone or open the link:\n")
+	how := "scan the code with a phone or open the link"
+	if onThisMachine(p.URL) {
+		how = "open the link on this machine; a phone that scans the code does not reach it"
+	}
+	d.printf("To pair this device, %s:\n", how)
 	d.printf("%s", d.qr(p.URL))
 	d.printf("  %s\n", d.terminal.link(p.URL))
-	if onThisMachine(p.URL) {
-		d.printf("A phone does not reach this address: open the link on this machine.\n")
-	}
 	d.progress("waiting for the customer")
 }
 

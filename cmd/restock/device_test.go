@@ -218,7 +218,7 @@ func TestDeviceDraws(t *testing.T) {
 	var text strings.Builder
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		text.WriteString(lines.Text() + "\n")
-		if strings.Contains(lines.Text(), "open the link on this machine") {
+		if strings.Contains(lines.Text(), "?pairing=") {
 			break
 		}
 	}
@@ -228,6 +228,9 @@ func TestDeviceDraws(t *testing.T) {
 	_ = c.Wait()
 	if !strings.Contains(text.String(), "▄") || !strings.Contains(text.String(), u.Addresses.HTTP+"/?pairing=") || strings.Contains(text.String(), "\x1b") {
 		t.Errorf("it printed:\n%s", text.String())
+	}
+	if !strings.Contains(text.String(), "open the link on this machine") || strings.Contains(text.String(), "with a phone") {
+		t.Errorf("its link leads to this machine, and it says:\n%s", text.String())
 	}
 	if code := c.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("Ctrl-C ended it with code %d", code)
