@@ -265,12 +265,12 @@ func redirectURLOf(cfg *config.Config, running local.Status) string {
 }
 
 type doctorExplain struct {
-	Text string `arg:"" optional:"" help:"The error text or JSON. Default: standard input."`
-	JSON bool   `name:"json" help:"Print the explanations as JSON."`
+	Text []string `arg:"" optional:"" help:"The error text or JSON. Default: standard input."`
+	JSON bool     `name:"json" help:"Print the explanations as JSON."`
 }
 
 func (c *doctorExplain) Run(t *terminal) error {
-	text := c.Text
+	text := strings.Join(c.Text, " ") // not everybody quotes what they paste
 	if text == "" {
 		if isTerminal(t.in) {
 			return usageError{"give the error as an argument, or on standard input"}

@@ -162,6 +162,9 @@ func TestDoctorExplain(t *testing.T) {
 	if r.code != 0 || !strings.Contains(r.out, "client secret") || strings.Contains(r.out, "canary") {
 		t.Errorf("an error of LWA: %+v", r)
 	}
+	if r := restock(t, nil, "doctor", "explain", "Client", "authentication", "failed"); r.code != 0 || !strings.Contains(r.out, "client secret") {
+		t.Errorf("words without quotes: %+v", r)
+	}
 	var all []doctor.Explanation
 	r = restock(t, nil, "doctor", "explain", "--json", `{"code":"taken","detail":"x"}`)
 	if err := json.Unmarshal([]byte(r.out), &all); err != nil || len(all) != 1 || all[0].What != "taken" {
