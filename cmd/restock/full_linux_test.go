@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-
 	"testing"
 )
 
@@ -18,8 +17,12 @@ func TestOutputLost(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = full.Close() })
 	for _, args := range [][]string{
-		{"doctor", "--data", u.data}, {"doctor", "check", "--json", "--data", u.data}, {"doctor", "explain", "invalid_client"}, {"status", "--data", u.data},
-		{"devices", "list", "--data", u.data}, {"version"},
+		{"doctor", "--data", u.data},
+		{"doctor", "check", "--json", "--data", u.data},
+		{"doctor", "explain", "invalid_client"},
+		{"status", "--data", u.data},
+		{"devices", "list", "--data", u.data},
+		{"version"},
 	} {
 		c := exec.CommandContext(t.Context(), binary, args...)
 		var stderr bytes.Buffer

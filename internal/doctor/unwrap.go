@@ -43,8 +43,11 @@ func unwrap(text string) string {
 func unescape(s string) string {
 	switch s[1] {
 	case 'u':
-		r, _ := strconv.ParseUint(s[2:], 16, 32) // four hexadecimal digits
-		return string(rune(r))
+		r, _, _, err := strconv.UnquoteChar(s, 0)
+		if err != nil { // half of a pair
+			return " "
+		}
+		return string(r)
 	case 'n', 'r', 't':
 		return " "
 	}
