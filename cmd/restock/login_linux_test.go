@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/restock-dev/restock/internal/local"
 )
 
@@ -75,5 +77,25 @@ func TestLoginByCodePairSaysUntilWhen(t *testing.T) {
 	}
 	if !strings.Contains(said, "A phone does not reach this address") || !strings.Contains(said, "nobody has signed in within 100ms") {
 		t.Errorf("it says: %s", said)
+	}
+}
+
+// What is drawn over must fit on a line: no more of it is taken away.
+func TestProgressFitsTheTerminal(t *testing.T) {
+	const width = 20
+	master, slave := newTerminal(t)
+	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: width}); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), binary, "login", "--no-browser", "--timeout", "10ms", "--data", filepath.Join(t.TempDir(), "restock.db"),
+		"--client-id", "amzn1.application-oa2-client.1", "--redirect-url", "http://127.0.0.1:0/callback")
+	c.Stdout, c.Env = slave, append(cleanEnvironment(), "NO_COLOR=1", clientSecretVariable+"=")
+	_ = c.Run() // nobody signs in
+	_ = slave.Close()
+	text, _ := io.ReadAll(master) // ends in an error, once nobody has the other end
+	_, drawn, found := strings.Cut(string(text), "… ")
+	drawn, _, wiped := strings.Cut(drawn, "\r\x1b[2K")
+	if !found || !wiped || !strings.HasPrefix(drawn, "waiting") || len([]rune("… "+drawn)) >= width {
+		t.Errorf("it draws %q on %d columns", drawn, width)
 	}
 }

@@ -75,8 +75,18 @@ func (t *terminal) wipe() {
 
 func (t *terminal) draw() {
 	if t.busy != "" {
-		fmt.Fprint(t.out, t.dim("… "+t.busy))
+		fmt.Fprint(t.out, t.dim(t.fit("… "+t.busy)))
 	}
+}
+
+// fit cuts text so that it stays on one line, which is all that wipe takes away.
+func (t *terminal) fit(text string) string {
+	width, _, err := term.GetSize(int(t.out.Fd()))
+	letters := []rune(text)
+	if err != nil || width < 1 || len(letters) < width {
+		return text
+	}
+	return string(letters[:width-1])
 }
 
 // json prints v as one line.
