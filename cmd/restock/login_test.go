@@ -432,7 +432,7 @@ func TestLoginRefuses(t *testing.T) {
 		"scope data":        {nil, []string{"--scope-data", "{"}, []string{"--scope-data"}, exitUsage},
 		"no LWA":            {nil, []string{"--client-id", "amzn1.application-oa2-client.1", "--lwa-url", "http://127.0.0.1:1", "--device"}, []string{"lwa: codepair"}, exitFailed},
 		"nobody in time":    {nil, []string{"--client-id", "amzn1.application-oa2-client.1", "--redirect-url", "http://127.0.0.1:0/", "--timeout", "10ms"}, []string{"nobody has signed in within 10ms", "doctor --redirect-url http://127.0.0.1:"}, exitFailed},
-		"others' directory": {nil, []string{"--client-id", "amzn1.application-oa2-client.1", "--redirect-url", "http://127.0.0.1:0/", "--data", "/dev/null/x"}, []string{"/dev/null"}, exitFailed},
+		"others' directory": {nil, []string{"--client-id", "amzn1.application-oa2-client.1", "--redirect-url", "http://127.0.0.1:0/", "--data", "/dev/null/x"}, []string{"/dev/null", "name another file with --data"}, exitFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := restock(t, c.env, append([]string{"login"}, c.args...)...)

@@ -44,7 +44,7 @@ func openData(path string, now func() time.Time) (*bolt.Store, *seal.Ring, error
 // openRing opens the key ring beside a data file, or makes it with its directory.
 func openRing(path string, now func() time.Time) (*seal.Ring, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("making the directory of the data file: %w", err)
+		return nil, fmt.Errorf("making the directory of the data file: %w; name another file with --data", err)
 	}
 	if err := checkRing(path, now); err != nil {
 		return nil, err
