@@ -72,12 +72,11 @@ func (e *UnexpectedError) Unwrap() error { return e.Err }
 type SealError struct {
 	Thing string
 	Field string // of package seal
-	Err   error
+	Err   error  // of [seal.Ring.Open]
 }
 
-func (e *SealError) Error() string {
-	return fmt.Sprintf("opening %s of %s: %v", e.Field, e.Thing, e.Err)
-}
+// Error is that of package seal, which names field and thing.
+func (e *SealError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *SealError) Unwrap() error { return e.Err }

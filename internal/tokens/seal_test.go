@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,7 +75,7 @@ func TestSealedTokenDoesNotOpen(t *testing.T) {
 		for i, text := range []string{other.AccessToken, w.pair(device, time.Hour).RefreshToken, "canary"} {
 			r := w.pair(fmt.Sprint(device, i), time.Hour, func(r *store.Registration) { r.AccessToken = text })
 			_, err := k.AccessToken(t.Context(), r)
-			if e := caught[*tokens.SealError](t, err); e.Field != seal.FieldAccessToken || e.Thing != r.Thing {
+			if e := caught[*tokens.SealError](t, err); e.Field != seal.FieldAccessToken || e.Thing != r.Thing || strings.Count(e.Error(), "opening access_token of "+r.Thing) != 1 {
 				t.Errorf("error = %v, want one of %s of %s", e, seal.FieldAccessToken, r.Thing)
 			}
 		}
