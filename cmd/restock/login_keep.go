@@ -27,7 +27,7 @@ type signedIn struct {
 func (l *login) keep(ctx context.Context, token *lwa.Token) error {
 	g := grants.New(grants.Customer, &l.party.Client, l.party.region, l.Scopes)
 	g.Device, g.Public = l.Device, g.Public || l.Device
-	f, err := local.OpenGrants(ctx, l.data, l.party.now)
+	f, err := l.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -39,6 +39,26 @@ func (l *login) keep(ctx context.Context, token *lwa.Token) error {
 	}
 	l.report(signedIn{"signed_in", g.ClientID, g.CustomerID, g.Scopes, !token.RefreshToken.IsZero(), token.Expiry, f.Path()})
 	return nil
+}
+
+// openPatience is how long another command may have the sign-ins open before a person is told.
+const openPatience = 300 * time.Millisecond
+
+// open waits for another command that has the sign-ins open for as long as that takes: what
+// the customer has given can't be had twice.
+func (l *login) open(ctx context.Context) (*grants.File, error) {
+	for told := false; ; told = true {
+		limited, cancel := context.WithTimeout(ctx, openPatience)
+		f, err := local.OpenGrants(limited, l.data, l.party.now)
+		late := limited.Err() != nil
+		cancel()
+		if err == nil || !late {
+			return f, err
+		}
+		if !told {
+			l.note("Another restock login or token has the sign-ins open; this one is stored once that has ended.")
+		}
+	}
 }
 
 // verifyTimeout is short: the customer waits for the last page, and who that was is no more

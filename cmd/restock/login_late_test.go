@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -45,7 +46,7 @@ func TestLoginStoppedWhileExchanging(t *testing.T) {
 			env := b.before(t, "/auth/o2/token", func(_ http.ResponseWriter, r *http.Request) {
 				_ = l.cmd.Process.Signal(os.Interrupt)
 				select {
-				case <-l.finishing: // it has heard of it
+				case <-l.noted: // it has heard of it
 				case <-r.Context().Done():
 				}
 				if lost {
@@ -92,6 +93,40 @@ func TestLoginKilledBeforeItKnowsWho(t *testing.T) {
 	}
 	l.ends(t)
 	alive(t, b, token(t, env, "--data", data))
+}
+
+// What the customer has given waits for another command, however long that takes.
+func TestLoginWaitsToStore(t *testing.T) {
+	redirect := freeRedirectURL(t)
+	b := startSandbox(t, nil, "--redirect-url", redirect)
+	data := filepath.Join(t.TempDir(), "restock.db")
+	l := startLogin(t, b.env(), "--data", data, "--redirect-url", redirect)
+	var authorize authorizeEvent
+	l.says(t, "authorize", &authorize)
+	f, err := local.OpenGrants(t.Context(), data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, page := consent(t, authorize.URL), make(chan error, 1)
+	go func() {
+		p, err := newBrowser().open(t.Context(), back.String())
+		if err == nil && p.status != 200 {
+			err = errors.New(p.text)
+		}
+		page <- err
+	}()
+	select {
+	case <-l.noted:
+	case err := <-page:
+		t.Errorf("it did not wait: %v", err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.says(t, "signed_in", new(signedIn))
+	if r := l.ends(t); r.code != 0 {
+		t.Errorf("restock login: %+v", r)
+	}
 }
 
 // Another command may have the sign-ins for long: Ctrl-C ends the waiting.

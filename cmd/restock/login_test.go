@@ -30,23 +30,28 @@ type loginProcess struct {
 	lines *bufio.Scanner
 	all   strings.Builder
 	log   *tail
-	// finishing is closed once it says so, after a first Ctrl-C.
-	finishing chan struct{}
+	// noted is closed once it tells a person why it does not end.
+	noted chan struct{}
 }
 
 // Write implements [io.Writer] for what a login says on standard error.
 func (l *loginProcess) Write(b []byte) (int, error) {
-	before := strings.Contains(l.log.String(), "Finishing")
+	before := l.tells()
 	n, err := l.log.Write(b)
-	if !before && strings.Contains(l.log.String(), "Finishing") {
-		close(l.finishing)
+	if !before && l.tells() {
+		close(l.noted)
 	}
 	return n, err
 }
 
+func (l *loginProcess) tells() bool {
+	said := l.log.String()
+	return strings.Contains(said, "Ctrl-C again gives it up.") || strings.Contains(said, "once that has ended.")
+}
+
 func startLogin(t *testing.T, env []string, args ...string) *loginProcess {
 	t.Helper()
-	l := &loginProcess{log: new(tail), finishing: make(chan struct{})}
+	l := &loginProcess{log: new(tail), noted: make(chan struct{})}
 	l.cmd = exec.Command(binary, append([]string{"login", "--json"}, args...)...)
 	l.cmd.Env = append(append(cleanEnvironment(), "HOME="+t.TempDir(), "XDG_DATA_HOME="), env...)
 	l.cmd.Stderr = l
