@@ -1,7 +1,6 @@
 package lwatest
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -151,12 +150,7 @@ func originOf(r *http.Request) string {
 // readBody reads a form or, at the token endpoint, JSON, and minds what happens at
 // Amazon when the content type and the body disagree.
 func (q *request) readBody(r *http.Request) {
-	var buffer bytes.Buffer
-	if 0 < r.ContentLength && r.ContentLength <= maxRequestBody {
-		buffer.Grow(int(r.ContentLength) + bytes.MinRead)
-	}
-	_, err := buffer.ReadFrom(io.LimitReader(r.Body, maxRequestBody+1))
-	body := buffer.Bytes()
+	body, err := bodyOf(r)
 	switch {
 	case err != nil:
 		q.bad = &malformed
@@ -181,6 +175,16 @@ func (q *request) readBody(r *http.Request) {
 	default:
 		q.bad = &unknownContentType
 	}
+}
+
+// bodyOf reads a byte more than there may be, and no more.
+func bodyOf(r *http.Request) ([]byte, error) {
+	if r.ContentLength <= 0 || r.ContentLength > maxRequestBody {
+		return io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1))
+	}
+	body := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(r.Body, body)
+	return body, err
 }
 
 func (q *request) readJSON(body []byte) {

@@ -53,10 +53,12 @@ func random(n int) []byte {
 }
 
 func newToken(prefix string, long bool) string {
-	if !long {
-		return prefix + base64.RawURLEncoding.EncodeToString(random(tokenRandom))
+	n := tokenRandom
+	if long {
+		n = longToken
 	}
-	return (prefix + base64.RawURLEncoding.EncodeToString(random(longToken)))[:longToken]
+	text := base64.RawURLEncoding.AppendEncode([]byte(prefix), random(n))
+	return string(text[:min(len(text), longToken)])
 }
 
 // newCode returns 28 characters that look like those of Amazon's samples.
