@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"net/url"
+	"slices"
 	"testing"
 
 	"github.com/markbates/goth"
@@ -46,9 +47,24 @@ func TestGoth(t *testing.T) {
 	t.Run("without Basic", gothWithoutBasic)
 }
 
+// wantIssued wants the newest tokens to have been given for credentials sent that way.
+func wantIssued(t *testing.T, a *sandbox, by string) {
+	t.Helper()
+	for _, e := range slices.Backward(a.Journal()) {
+		if e.Outcome == "issued" {
+			if !slices.Contains(e.Params, by) {
+				t.Errorf("tokens were given for %v, want %s", e.Params, by)
+			}
+			return
+		}
+	}
+	t.Error("no tokens were given")
+}
+
 func gothUser(t *testing.T) {
 	a := newSandbox(t)
 	session, user := gothLogin(t, a, gothProvider(a))
+	wantIssued(t, a, "(basic)")
 	want := lwatest.DefaultCustomers()[0]
 	if user.UserID != want.UserID || user.Name != want.Name || user.Email != want.Email || user.Location != want.PostalCode {
 		t.Errorf("user = %s, %s, %s, %s; want the customer", user.UserID, user.Name, user.Email, user.Location)
@@ -77,4 +93,5 @@ func gothWithoutBasic(t *testing.T) {
 	if _, user := gothLogin(t, a, gothProvider(a)); user.RefreshToken == "" {
 		t.Error("the login gave no refresh token")
 	}
+	wantIssued(t, a, "client_secret")
 }
