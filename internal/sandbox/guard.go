@@ -13,7 +13,9 @@ import (
 // localhost and addresses: any other name may be a stranger's page whose name leads
 // here, and is refused.
 func (s *Sandbox) Handler(hosts ...string) http.Handler {
-	control := http.NewCrossOriginProtection().Handler(web.Wrap(s.control(), web.Options{}))
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(refuseForeign))
+	control := protection.Handler(web.Wrap(s.control(), web.Options{}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
 		switch {
@@ -27,6 +29,14 @@ func (s *Sandbox) Handler(hosts ...string) http.Handler {
 		default: // not behind a ServeMux: a slot may be called ".."
 			s.DRS.ServeHTTP(w, r)
 		}
+	})
+}
+
+// refuseForeign answers the page of another site that would play Amazon here.
+func refuseForeign(w http.ResponseWriter, _ *http.Request) {
+	web.WriteProblem(w, &web.Problem{
+		Status: http.StatusForbidden, Code: "cross_origin",
+		Detail: "the sandbox is not controlled by pages of other sites; use its own page, or a program",
 	})
 }
 

@@ -526,6 +526,9 @@ func TestGuard(t *testing.T) {
 			if res.Code != c.want {
 				t.Errorf("answered %d %s, want %d", res.Code, res.Body, c.want)
 			}
+			if media := res.Header().Get("Content-Type"); c.want >= 400 && media != "application/problem+json" {
+				t.Errorf("the refusal is %s, want a problem", media)
+			}
 		})
 	}
 }
