@@ -229,7 +229,7 @@ func TestBasicAuth(t *testing.T) {
 		"unknown client": basic(srv, bare(), "nobody", secret),
 	} {
 		wantRefusal(t, a, 401, "invalid_client", badClient)
-		if a.Header.Get("WWW-Authenticate") == "" {
+		if !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "Basic realm=") {
 			t.Errorf("%s: no WWW-Authenticate", name)
 		}
 	}

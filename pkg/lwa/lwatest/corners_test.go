@@ -1,0 +1,55 @@
+package lwatest_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/restock-dev/restock/pkg/lwa"
+	"github.com/restock-dev/restock/pkg/lwa/lwatest"
+)
+
+// A challenge of the method S256 is the hash of something: other text can't be.
+func TestHashedChallenge(t *testing.T) {
+	srv := newServer(t, allowing)
+	for _, bad := range []string{challenge + "A", challenge[1:], challenge[1:] + "~", strings.Repeat("A", 128)} {
+		a := get(t, srv, target("code_challenge", bad, "code_challenge_method", "S256"))
+		if to := a.Header.Get("Location"); !strings.Contains(to, "error=invalid_request") || !strings.Contains(to, "code_challenge") {
+			t.Errorf("the challenge %s led to %s", bad, to)
+		}
+	}
+}
+
+// A customer who unticks all there is has refused.
+func TestNothingIsGranted(t *testing.T) {
+	srv := newServer(t, nil)
+	back, err := srv.Visit(page("scope", "profile", "scope_data", `{"profile":{"essential":false}}`), lwatest.Visitor{Untick: []string{"profile"}})
+	if err != nil || back.Query().Get("error") != "access_denied" || back.Query().Has("code") {
+		t.Errorf("the browser came back with %v, %v, want access_denied", back.Query(), err)
+	}
+	if got := srv.Grants(lwatest.Match{}); len(got) != 0 {
+		t.Errorf("there are %d grants", len(got))
+	}
+}
+
+// A client that forgot its secret can bring the code again with it.
+func TestForgottenSecret(t *testing.T) {
+	srv := newServer(t, func(sw *lwatest.Switches) { sw.ExchangeWithoutProof = false })
+	code := visit(t, srv).Get("code")
+	wantRefusal(t, post(t, srv, exchangeForm(code, "client_secret", "")), 401, "invalid_client", badClient)
+	wantTokens(t, post(t, srv, exchangeForm(code)))
+}
+
+// A customer who withdraws before the device has polled has withdrawn.
+func TestRevokedBeforeThePoll(t *testing.T) {
+	srv := newServer(t, nil)
+	pair := codePair(t, srv)
+	if err := srv.EnterCode(pair.str("user_code"), lwatest.Visitor{}); err != nil {
+		t.Fatal(err)
+	}
+	if ended, err := srv.Revoke(lwatest.Match{}); err != nil || len(ended) != 1 {
+		t.Fatalf("Revoke() = %v, %v", ended, err)
+	}
+	if a := poll(t, srv, pair); a.Status != 400 || a.str("error") != string(lwa.InvalidCodePair) {
+		t.Errorf("the poll = %d %s, want invalid_code_pair", a.Status, a.Body)
+	}
+}
