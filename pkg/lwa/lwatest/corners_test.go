@@ -1,6 +1,7 @@
 package lwatest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -51,5 +52,53 @@ func TestRevokedBeforeThePoll(t *testing.T) {
 	}
 	if a := poll(t, srv, pair); a.Status != 400 || a.str("error") != string(lwa.InvalidCodePair) {
 		t.Errorf("the poll = %d %s, want invalid_code_pair", a.Status, a.Body)
+	}
+}
+
+// Bounds hold to the character.
+func TestLengths(t *testing.T) {
+	srv := newServer(t, nil)
+	for n, fits := range map[int]bool{100: true, 101: false} {
+		if err := srv.AddCustomer(lwatest.Customer{UserID: "amzn1.account." + strings.Repeat("A", n)}); (err == nil) != fits {
+			t.Errorf("a user ID with %d characters of its own: %v", n, err)
+		}
+	}
+	app := lwatest.Client{ID: "app", RedirectURLs: []string{redirectURL}}
+	for n, fits := range map[int]bool{200: true, 201: false} {
+		app.OwnScopes = []string{strings.Repeat("s", n)}
+		if err := srv.AddClient(app); (err == nil) != fits {
+			t.Errorf("a scope of %d characters: %v", n, err)
+		}
+	}
+	app.OwnScopes = nil
+	for i := range 1000 - 4 { // app is there, and three more
+		app.ID = fmt.Sprint("app", i)
+		if err := srv.AddClient(app); err != nil {
+			t.Fatalf("client %d: %v", i+5, err)
+		}
+	}
+	if err := srv.AddClient(app); err != nil {
+		t.Errorf("a client that is there already: %v", err)
+	}
+	app.ID = "onetoomany"
+	if err := srv.AddClient(app); err == nil {
+		t.Error("there is no bound on clients")
+	}
+	for n, status := range map[int]int{8 << 10: 400, 8<<10 + 1: 413} {
+		query := "access_token=" + strings.Repeat("x", n-len("access_token="))
+		if a := get(t, srv, "/auth/o2/tokeninfo?"+query); a.Status != status {
+			t.Errorf("a query of %d bytes = %d, want %d", n, a.Status, status)
+		}
+	}
+}
+
+// The journal repeats no method that HTTP doesn't have: it may be a secret in its place.
+func TestJournalOfAnUnknownMethod(t *testing.T) {
+	srv := newServer(t, nil)
+	if a := do(t, srv, request(t, "CANARY", "/auth/o2/token", "", "")); a.Status != 405 {
+		t.Errorf("answer = %d, want 405", a.Status)
+	}
+	if e := srv.Journal()[0]; e.Method != "(unknown)" {
+		t.Errorf("the journal says %q", e.Method)
 	}
 }

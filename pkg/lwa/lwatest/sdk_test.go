@@ -124,6 +124,9 @@ func TestOrigins(t *testing.T) {
 		if got := rec.Header().Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("a page on %q is allowed as %q, want %q", origin, got, want)
 		}
+		if origin != "" && rec.Header().Get("Vary") != "Origin" {
+			t.Errorf("the answer to %q does not say that it depends on that", origin)
+		}
 	}
 	for _, bad := range []string{"https://www.example.com/", "www.example.com", "ftp://x", "https://", "*"} {
 		o.Clients[0].Origins = []string{bad}
