@@ -235,6 +235,7 @@ func TestBadFields(t *testing.T) {
 		{"redirect_uri", "https://u:p@app.example/cb"},
 		{"redirect_uri", "https://app.example/" + strings.Repeat("a", 2048)},
 		{"redirect_uri", "amzn://app\x00"},
+		{"redirect_uri", strings.Repeat("a", 129) + "://app"},
 		{"client_id", "amzn1.application-oa2-client.someone"},
 		{"client_id", appID + " "},
 		{"serial", "a/b"},
@@ -248,7 +249,7 @@ func TestBadFields(t *testing.T) {
 	if w.exchanges() != 0 {
 		t.Errorf("%d codes were sent, want none", w.exchanges())
 	}
-	for _, good := range []string{"https://app.example/cb?x=1", "http://127.0.0.1:9090/cb", "http://localhost/cb", "com.example.app:/cb", "amzn://com.example.app"} {
+	for _, good := range []string{"https://app.example/cb?x=1", "http://127.0.0.1:9090/cb", "http://localhost/cb", "com.example.app:/cb", "amzn://com.example.app", strings.Repeat("a", 128) + "://app"} {
 		w.register("ANdNAVhyhqirUelHGEHA", "redirect_uri", good).problem(t, http.StatusBadRequest, "invalid_grant")
 	}
 }

@@ -312,3 +312,13 @@ func TestBrokenOff(t *testing.T) {
 		t.Errorf("an answer that took too long = %v, want a *TransportError", err)
 	}
 }
+
+func TestRequestIDIsBounded(t *testing.T) {
+	for n, want := range map[int]int{128: 128, 129: 0} {
+		c := answering(400, http.Header{"X-Amzn-Requestid": {strings.Repeat("r", n)}}, `{"error":"invalid_grant"}`)
+		_, err := c.Exchange(t.Context(), canaryCode, lwa.NewSecret(canaryVerifier))
+		if e := wantError(t, err); len(e.RequestID) != want {
+			t.Errorf("of a request ID of %d characters %d are kept, want %d", n, len(e.RequestID), want)
+		}
+	}
+}
