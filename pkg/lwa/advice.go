@@ -6,8 +6,8 @@ const (
 
 	adviceExpiredPair = "The code pair has expired or was used: ask for a new one, and show its code to the customer."
 	adviceSignInAgain = "Start the sign-in again; a code works once, for five minutes, for the client and the redirect URL that it was issued for, and is not to be sent twice."
-	adviceBadClient   = "The client ID or the client secret is wrong: copy both again from the Web Settings of the security profile, without quotes, braces " +
-		"or blanks. The ID begins with amzn1.application-oa2-client., not with amzn1.application. or amzn1.sp.solution.; a secret that was replaced in the console " +
+	adviceBadClient   = "The client ID or the client secret is wrong: copy both again from the Web Settings of the security profile, without quotes, braces, " +
+		"blanks or a line break. The ID begins with amzn1.application-oa2-client., not with amzn1.application. or amzn1.sp.solution.; a secret that was replaced in the console " +
 		"has to be replaced where the program reads it, too."
 	adviceRedirect = "The redirect URL is not the one of the authorization request, or none of the security profile's: send the same URL both times, " +
 		"letter by letter (scheme, port, slash at the end) as under Allowed Return URLs in its Web Settings."
@@ -39,7 +39,7 @@ var rules = []rule{
 	{op: opPoll, code: InvalidGrant, advice: adviceExpiredPair},
 	{code: InvalidGrant, param: "redirect_uri", advice: adviceRedirect},
 	{code: InvalidGrant, param: "refresh_token", advice: "The refresh token is over: the customer withdrew the consent (Your Account > Manage Login with Amazon), or the token belongs to another client, " +
-		"or was damaged where it is stored. Drop it, and have the customer sign in again."},
+		"or was damaged where it is stored (quotes, a line break, %7C for |). Drop it, and have the customer sign in again."},
 	{op: opRefresh, code: InvalidGrant, advice: "The refresh token is over: drop it, and have the customer sign in again."},
 	{code: InvalidGrant, advice: "The code is used, older than five minutes, or another client's. " + adviceSignInAgain},
 	{op: opCodePair, code: UnauthorizedClient, advice: "The client may not link devices by code: enable it for the security profile in Amazon's console."},

@@ -120,7 +120,7 @@ func ExampleClient_Refresh() {
 	}
 	// Output:
 	// lwa.Token(expires 2026-01-08T13:50:00Z) <nil>
-	// sign in again: The refresh token is over: the customer withdrew the consent (Your Account > Manage Login with Amazon), or the token belongs to another client, or was damaged where it is stored. Drop it, and have the customer sign in again.
+	// sign in again: The refresh token is over: the customer withdrew the consent (Your Account > Manage Login with Amazon), or the token belongs to another client, or was damaged where it is stored (quotes, a line break, %7C for |). Drop it, and have the customer sign in again.
 }
 
 func ExampleClient_TokenInfo() {
