@@ -14,7 +14,8 @@ type Profile struct {
 	// UserID is the customer, amzn1.account.…; the same for every sign-in to your
 	// applications.
 	UserID string `json:"user_id"`
-	// Name and Email come with the scope profile, and are empty without it.
+	// Name and Email come with the scope profile, and are empty without it. They are as the
+	// customer wrote them, but for control characters and others that can't be seen.
 	Name  string `json:"name,omitempty"`
 	Email string `json:"email,omitempty"`
 	// PostalCode comes with the scope postal_code, and is empty without it.
@@ -56,13 +57,13 @@ func (a *answer) profile() (*Profile, error) {
 		"user_id": &p.UserID, "name": &p.Name, "email": &p.Email, "postal_code": &p.PostalCode,
 	} {
 		s, ok := o.text(name)
-		if !ok || tidy(s, maxProfile, a.sent) != s {
+		if !ok || len(s) > maxProfile {
 			return nil, a.unusable("the answer's " + name + " can't be used")
 		}
-		*field = s
+		*field = spoken(s, a.sent)
 	}
-	if p.UserID == "" {
-		return nil, a.unusable("the answer has no user_id")
+	if id, _ := o.text("user_id"); id == "" || tidy(id, maxProfile, a.sent) != id {
+		return nil, a.unusable("the answer has no usable user_id")
 	}
 	return &p, nil
 }

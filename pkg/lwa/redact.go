@@ -47,18 +47,33 @@ func longestFirst(sent []string) []string {
 	return sorted
 }
 
+// unseen reports whether r is no character but an order to whatever shows it.
+func unseen(r rune) bool {
+	return r == utf8.RuneError || unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
+}
+
+func without(out func(rune) bool, s string) string {
+	return strings.Map(func(r rune) rune {
+		if out(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// spoken makes what a customer is called fit to be shown, and cuts nothing. Unlike tidy it keeps
+// the joiners that Persian, Hindi, Sinhala and others are written with.
+func spoken(s string, sent []string) string {
+	const nonJoiner, joiner = '\u200c', '\u200d'
+	return strings.TrimSpace(redact(without(func(r rune) bool { return unseen(r) && r != nonJoiner && r != joiner }, s), sent))
+}
+
 // tidy makes foreign text fit for an error and a log: valid UTF-8 without control
 // and formatting characters, no secret, and at most limit bytes. The order matters:
 // a secret is only found once nothing is left between its letters, and before it
 // is cut in two.
 func tidy(s string, limit int, sent []string) string {
-	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
-			return -1
-		}
-		return r
-	}, s)
-	s = strings.TrimSpace(redact(s, sent))
+	s = strings.TrimSpace(redact(without(unseen, s), sent))
 	if len(s) <= limit {
 		return s
 	}
