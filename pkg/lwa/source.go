@@ -27,7 +27,8 @@ import (
 // Fetch and the hooks run in a goroutine of their own: a panic in one ends the program.
 //
 // A source works for one process. Processes that share a refresh token get along as
-// long as Amazon doesn't rotate it.
+// long as Amazon doesn't rotate it, and share their tokens by a Fetch that first looks where
+// Changed stores them: see the example.
 type TokenSource struct {
 	// Fetch gets the next token. last is the newest there was, with the refresh token to
 	// use; nil at first. Required. It is never called twice at a time. Its ctx has the values
