@@ -83,7 +83,8 @@ const (
 )
 
 // RefreshSource returns a source of access tokens for the customer who t belongs to. t is
-// handed out as long as it lives, then renewed with its refresh token.
+// handed out as long as it lives, then renewed with its refresh token. A Token that has a
+// RefreshToken and nothing else will do.
 //
 // Beside those of [Client.Refresh] its errors are [ErrNoRefreshToken], [*HookError] and
 // [*HeldBackError].
