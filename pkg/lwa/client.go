@@ -21,8 +21,9 @@ type Client struct {
 	RedirectURL string
 	// Endpoint is where LWA answers; zero: Amazon's hosts in [NA].
 	Endpoint Endpoint
-	// HTTPClient sends the requests; nil: one with a timeout of 10 seconds. Its
-	// CheckRedirect is not used, since no redirect is followed.
+	// HTTPClient sends the requests; nil: one with a timeout of 10 seconds. One that has no
+	// timeout waits as long as ctx lives. Its CheckRedirect is not used, since no redirect is
+	// followed.
 	HTTPClient *http.Client
 	// Now tells the time; nil: [time.Now].
 	Now func() time.Time

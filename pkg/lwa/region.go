@@ -33,7 +33,7 @@ func ParseRegion(s string) (Region, error) {
 // Amazon Pay's SDKs only.
 type Endpoint struct {
 	// AuthorizeURL is the full URL of the page where customers sign in; empty:
-	// APIURL + "/ap/oa".
+	// APIURL + "/ap/oa". A query in it is kept.
 	AuthorizeURL string
 	// APIURL is the base of the API, such as https://api.amazon.com. Client secret, codes and
 	// tokens are sent there, and nothing keeps a base that begins with http:// from

@@ -63,7 +63,7 @@ func (e *TransportError) retry() (time.Duration, bool) {
 func neverSent(err error) bool {
 	var op *net.OpError
 	var dns *net.DNSError
-	return errors.As(err, &dns) || errors.As(err, &op) && op.Op == "dial" || isCertificate(err)
+	return errors.As(err, &dns) || errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") || isCertificate(err)
 }
 
 // isCertificate reports whether the server's certificate was refused.

@@ -25,7 +25,11 @@ func TestNoAnswerCatalogue(t *testing.T) {
 		refresh, second bool // a refresh, an exchange may be sent again
 		advice          string
 	}{
-		"refused":     {&net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}, true, true, "No connection"},
+		"refused": {&net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}, true, true, "No connection"},
+		"proxy": {
+			&net.OpError{Op: "proxyconnect", Net: "tcp", Err: &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}}, true, true,
+			"No connection",
+		},
 		"DNS":         {&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "x"}}, true, true, "can't be resolved"},
 		"certificate": {&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, false, false, "CA certificates"},
 		"clock": {
