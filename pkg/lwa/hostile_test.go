@@ -201,3 +201,36 @@ func TestNoHTTP(t *testing.T) {
 		})
 	}
 }
+
+// A function that slept finds its connection closed by the other side, as a balancer does after
+// minutes, and learns so by sending: what is safe to send again is sent on a new one, an
+// Exchange is not.
+func TestConnectionThatWasClosedMeanwhile(t *testing.T) {
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			var requests, answered atomic.Int64
+			c := hostile(t, false, func(w http.ResponseWriter, r *http.Request) {
+				if _, sent := r.Header["Idempotency-Key"]; sent {
+					t.Error("Amazon gets a header that it doesn't know")
+				}
+				if requests.Add(1) == 2 { // the first on a connection that served before
+					panic(http.ErrAbortHandler)
+				}
+				answered.Add(1)
+				_, _ = io.WriteString(w, `{"error":"authorization_pending"}`)
+			})
+			_ = wantError(t, call(t, c))
+			err := call(t, c)
+			if name == "exchange" {
+				if !errors.As(err, new(*lwa.TransportError)) || requests.Load() != 2 {
+					t.Errorf("error = %v after %d requests, want no second one for a code", err, requests.Load())
+				}
+				return
+			}
+			_ = wantError(t, err)
+			if requests.Load() != 3 || answered.Load() != 2 {
+				t.Errorf("%d requests and %d answers, want 3 and 2", requests.Load(), answered.Load())
+			}
+		})
+	}
+}

@@ -61,6 +61,11 @@ func (c *Client) newRequest(ctx context.Context, op, method, path string, body i
 		return nil, usage(op, err)
 	}
 	req.Header.Set("Accept", "application/json")
+	if op != opExchange {
+		// So that net/http sends it again where a kept connection was closed meanwhile, as for
+		// a GET. Without a value the header itself is not sent.
+		req.Header["Idempotency-Key"] = nil
+	}
 	return req, nil
 }
 
