@@ -208,6 +208,27 @@ func ExampleTransport() {
 	// 2 tokens fetched
 }
 
+// The Selling Partner API wants the token in a header of its own; of a seller's authorization
+// a program keeps the refresh token alone.
+func ExampleTransport_sellingPartner() {
+	srv := sandbox()
+	c := srv.Client()
+	stored := signIn(srv, lwa.ScopeProfile).RefreshToken
+	api := &http.Client{Transport: &lwa.Transport{
+		Source: c.RefreshSource(&lwa.Token{RefreshToken: stored}),
+		Header: "x-amz-access-token",
+		Base:   srv.Transport(), // the sandbox's; leave it nil
+	}}
+	resp, err := api.Get("https://lwa.invalid/user/profile") // which takes the same header
+	if err != nil {
+		fmt.Println(lwa.Explain(err))
+		return
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.Status)
+	// Output: 200 OK
+}
+
 // An error pasted from a log.
 func ExampleExplainText() {
 	advice, known := lwa.ExplainText(`{"error_description":"The Content-Type is not supported by the authorization server", "error":"invalid_request"}`)

@@ -18,7 +18,8 @@ const (
 )
 
 // Token is what an exchange or a refresh gives. Printed, logged or marshalled it shows
-// no token.
+// no token, so it can't be stored as JSON: store what Reveal returns of both tokens, sealed,
+// and the Expiry.
 type Token struct {
 	// AccessToken is the bearer token for calls, at most 2048 bytes of printable ASCII.
 	AccessToken Secret `json:"-"`
