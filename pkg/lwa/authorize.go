@@ -79,6 +79,8 @@ func (c *Client) checkAuthRequest(r AuthRequest) error {
 		return errors.New("the State is empty")
 	case r.CodeChallenge != "" && !isChallenge(r.CodeChallenge):
 		return errors.New("the CodeChallenge is no S256 challenge, 43 characters of base64url")
+	case r.CodeChallenge == Challenge(Secret{}):
+		return errors.New("the CodeChallenge is that of an empty verifier: make one with NewVerifier, and keep it for the exchange")
 	}
 	return checkScopes(r.Scopes)
 }

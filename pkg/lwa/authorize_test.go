@@ -75,6 +75,8 @@ func TestAuthCodeURLRefuses(t *testing.T) {
 		{"scope data no object", func(_ *lwa.Client, r *lwa.AuthRequest) { r.ScopeData = []int{1} }, "no JSON object"},
 		{"scope data no JSON", func(_ *lwa.Client, r *lwa.AuthRequest) { r.ScopeData = json.RawMessage("{") }, "ScopeData"},
 		{"challenge too short", func(_ *lwa.Client, r *lwa.AuthRequest) { r.CodeChallenge = "abc" }, "S256"},
+		{"challenge with a newline", func(_ *lwa.Client, r *lwa.AuthRequest) { r.CodeChallenge = strings.Repeat("a", 42) + "\n" }, "S256"},
+		{"challenge of no verifier", func(_ *lwa.Client, r *lwa.AuthRequest) { r.CodeChallenge = lwa.Challenge(lwa.Secret{}) }, "empty verifier"},
 		{"page no URL", func(c *lwa.Client, _ *lwa.AuthRequest) { c.Endpoint.AuthorizeURL = "amazon" }, "absolute URL"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
