@@ -183,7 +183,7 @@ func TestNoHTTP(t *testing.T) {
 				if err != nil {
 					return
 				}
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				_, _ = conn.Read(make([]byte, 1<<10))
 				_, _ = io.WriteString(conn, says)
 			}()
