@@ -102,3 +102,27 @@ func TestJournalOfAnUnknownMethod(t *testing.T) {
 		t.Errorf("the journal says %q", e.Method)
 	}
 }
+
+// A secret that was rotated before a restart is known by its hash alone: no client is
+// handed the one before it.
+func TestClientAfterARestart(t *testing.T) {
+	for rotated, want := range map[bool]string{false: secret, true: ""} {
+		srv := newServer(t, nil)
+		if rotated {
+			if _, err := srv.RotateSecret(clientID, lwa.Secret{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		records, err := srv.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := newServer(t, nil)
+		if err := again.Restore(records); err != nil {
+			t.Fatal(err)
+		}
+		if c := again.Client(); !c.ClientSecret.Equal(lwa.NewSecret(want)) {
+			t.Errorf("rotated %t: the client has another secret than %q", rotated, want)
+		}
+	}
+}
