@@ -687,7 +687,7 @@ func TestMisspelt(t *testing.T) {
 		{"clients", `{"client_id":"app","redirect_urls":["amzn://a"],"client_secret":"canary"}`, `"client_secret"`},
 		{"clock", `{"advance":"1 day"}`, `"1 day" is no duration such as 90s`},
 		{"clock", `{"advance":"1h","advanced":"1h"}`, `"advanced"`},
-		{"clock", `{"advance":1}`, "advance can't be a number"},
+		{"clock", `{"advance":1}`, "advance must be a string"},
 		{"withdraw", `{"customer":"amzn1.account.A","things":"x"}`, `"things"`},
 		{"deregister", `{"thing":"ACME-VAC-1::SN0O01"}`, "ACME-VAC-1::SN0O01 is on no customer's account"},
 		{"deregister", `{"thing":"ACME-VAC-1::SN0001","customer":"amzn1.account.A"}`, `"customer"`},

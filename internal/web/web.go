@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"cmp"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"io"
@@ -75,11 +76,19 @@ func DecodeJSON(body []byte, v any) error {
 	case errors.As(err, &wrong) && wrong.Field != "":
 		// Before the member stand the names of Go's embedded structs, which no caller knows.
 		member := wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:]
-		return BadField(member, member+" must be "+cmp.Or(kinds[wrong.Type.Kind()], "of another kind"))
+		return BadField(member, member+" must be "+kindOf(wrong.Type))
 	case err != nil:
 		return New(CodeBadBody, "the body must be one JSON object in UTF-8")
 	}
 	return nil
+}
+
+// kindOf is what JSON has to hold for a Go type, whose name no caller knows.
+func kindOf(t reflect.Type) string {
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return kinds[reflect.String]
+	}
+	return cmp.Or(kinds[t.Kind()], "of another kind")
 }
 
 var kinds = map[reflect.Kind]string{
