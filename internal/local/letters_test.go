@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,9 +13,10 @@ import (
 func TestQueueRevives(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "q")
 	synctest.Test(t, func(t *testing.T) {
-		away, tries := true, 0
+		away := true
+		var tries atomic.Int32 // of two jobs at the same time
 		do := func(context.Context, []byte) error {
-			if tries++; away {
+			if tries.Add(1); away {
 				return errors.New("Amazon is away")
 			}
 			return nil
@@ -53,22 +55,22 @@ func TestQueueRevives(t *testing.T) {
 		}
 
 		// It is tried for as long as a new one, and then it is a dead letter again.
-		before := tries
+		before := tries.Load()
 		stop = run(t, q)
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
-		if q.Depth() != 0 || q.DeadCount() != 2 || tries-before < 20 {
-			t.Errorf("depth %d, dead %d after %d tries more", q.Depth(), q.DeadCount(), tries-before)
+		if q.Depth() != 0 || q.DeadCount() != 2 || tries.Load()-before < 20 {
+			t.Errorf("depth %d, dead %d after %d tries more", q.Depth(), q.DeadCount(), tries.Load()-before)
 		}
-		away, before = false, tries
+		away, before = false, tries.Load()
 		for _, l := range letters {
 			if err := q.Revive(t.Context(), l.ID); err != nil {
 				t.Error(err)
 			}
 		}
 		synctest.Wait()
-		if q.Depth() != 0 || q.DeadCount() != 0 || tries != before+2 {
-			t.Errorf("depth %d, dead %d after %d tries more; want both done at once", q.Depth(), q.DeadCount(), tries-before)
+		if q.Depth() != 0 || q.DeadCount() != 0 || tries.Load() != before+2 {
+			t.Errorf("depth %d, dead %d after %d tries more; want both done at once", q.Depth(), q.DeadCount(), tries.Load()-before)
 		}
 		stop()
 	})
