@@ -49,7 +49,7 @@ func connect(ctx context.Context, broker, thing, key string, stay bool) (*link, 
 	o := paho.NewClientOptions().AddBroker(broker).SetClientID(thing).
 		SetCleanSession(!stay).SetKeepAlive(30 * time.Second).SetConnectTimeout(connectTimeout).
 		SetAutoReconnect(true).SetMaxReconnectInterval(5 * time.Second).SetOrderMatters(true).
-		SetDefaultPublishHandler(l.hear).
+		SetAutoAckDisabled(true).SetDefaultPublishHandler(l.hear).
 		SetOnConnectHandler(l.subscribe).
 		SetConnectionLostHandler(func(paho.Client, error) { l.tell(heard{event: linkDown}) })
 	if stay { // whoever took the connection over, such as restock press, has a moment
@@ -91,7 +91,10 @@ func (l *link) subscribe(c paho.Client) {
 	}()
 }
 
+// hear acknowledges a message before it passes it on: whoever gets it may close the
+// connection at once, and the broker would keep it for the next one.
 func (l *link) hear(_ paho.Client, m paho.Message) {
+	m.Ack()
 	if owner, event, ok := message.ParseDown(m.Topic()); ok && owner == l.thing {
 		l.tell(heard{event, m.Payload()})
 	}
