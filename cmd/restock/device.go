@@ -28,6 +28,9 @@ Then every Enter presses its button, and results and orders are printed as they 
 Enter, orders that slot. Ctrl-D, or the end of piped input, switches the device off: one that is paired once the results
 are there, one that is not at once. It remembers its key and need not pair again, and the link stays good for its time.
 
+A result that could not be told before comes at the next start, and says so. With --json a press is printed as "pressed",
+with the ID that its results bear.
+
 Examples:
 
     restock device ACME-VAC-1 SN0001
@@ -51,6 +54,7 @@ type device struct {
 	up    bool // connected, and everything sent to the thing is heard
 	reg   message.Registration
 	open  map[string]string // ID of a press that waits for its result → its slot
+	done  map[string]bool   // ID of a press of this process that has its result
 	ended bool              // input has ended
 }
 
@@ -78,7 +82,7 @@ func (c *deviceCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	d := &device{
 		terminal: t, Device: dev, api: newAPI(base), broker: broker, slot: c.Slot, json: c.JSON,
-		key: key, lines: make(chan string), over: make(chan struct{}), open: map[string]string{},
+		key: key, lines: make(chan string), over: make(chan struct{}), open: map[string]string{}, done: map[string]bool{},
 	}
 	go d.read(ctx)
 	err = d.live(ctx)

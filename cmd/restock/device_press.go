@@ -69,8 +69,12 @@ func (d *device) press(line string) error {
 	}
 	id := rand.Text()
 	d.open[id] = slot
+	p := message.Replenish{Slot: slot, ID: id}
+	if d.json {
+		_ = d.terminal.json(map[string]any{"event": "pressed", "data": p}) // a line of output
+	}
 	d.progress("pressed " + slot)
-	return d.link.send(message.ActionReplenish, message.Replenish{Slot: slot, ID: id})
+	return d.link.send(message.ActionReplenish, p)
 }
 
 // heard prints what came, and remembers what matters of it. unknown says that this
@@ -130,18 +134,26 @@ func (d *device) repeat() {
 	}
 }
 
+// result prints the result of a press. That of a press of this process is printed once,
+// however often it comes; another is of an earlier process, or of restock press.
 func (d *device) result(at string, payload []byte) {
 	var r message.Result
-	if json.Unmarshal(payload, &r) != nil {
+	if json.Unmarshal(payload, &r) != nil || d.done[r.ID] {
 		return
 	}
-	if r.Outcome.Final() {
+	_, own := d.open[r.ID]
+	if own && r.Outcome.Final() {
 		delete(d.open, r.ID)
+		d.done[r.ID] = true
 	}
 	if len(d.open) == 0 {
 		d.progress("")
 	}
-	d.say(message.EventResult, r, "%s %s", at, resultLine(d.terminal, r))
+	line := resultLine(d.terminal, r)
+	if !own {
+		line += d.dim("  for a press made earlier or elsewhere")
+	}
+	d.say(message.EventResult, r, "%s %s", at, line)
 }
 
 func (d *device) registration(at string, payload []byte) {

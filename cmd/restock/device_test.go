@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/restock-dev/restock/internal/message"
+	"github.com/restock-dev/restock/internal/sandbox"
+	"github.com/restock-dev/restock/pkg/drs/drstest"
 )
 
 // deviceProcess is a running restock device --json.
@@ -102,6 +105,23 @@ func (d *deviceProcess) types(t *testing.T, line string) {
 	}
 }
 
+// presses types a line and returns the ID of the press that comes of it.
+func (d *deviceProcess) presses(t *testing.T, line string) (id string) {
+	t.Helper()
+	d.types(t, line)
+	return next[message.Replenish](t, d, "pressed").ID
+}
+
+// result returns the next result of a press. Those of other presses may come at any time.
+func (d *deviceProcess) result(t *testing.T, id string) message.Result {
+	t.Helper()
+	for {
+		if r := next[message.Result](t, d, "result"); r.ID == id {
+			return r
+		}
+	}
+}
+
 func (d *deviceProcess) ends(t *testing.T) int {
 	t.Helper()
 	_ = d.stdin.Close()
@@ -135,15 +155,13 @@ func TestDevice(t *testing.T) {
 	if reg := next[message.Registration](t, d, "ready"); reg.Status != "active" || len(reg.Slots) != 3 {
 		t.Errorf("ready with %+v", reg)
 	}
-	d.types(t, "")
-	if r := next[message.Result](t, d, "result"); r.Outcome != message.Ordered || r.Slot != "filter" {
+	if r := d.result(t, d.presses(t, "")); r.Outcome != message.Ordered || r.Slot != "filter" {
 		t.Errorf("Enter ordered %+v", r)
 	}
 	if o := next[message.Order](t, d, "order"); o.Slot != "filter" {
 		t.Errorf("order %+v", o)
 	}
-	d.types(t, "main-brush")
-	if r := next[message.Result](t, d, "result"); r.Outcome != message.Ordered || r.Slot != "main-brush" {
+	if r := d.result(t, d.presses(t, "main-brush")); r.Outcome != message.Ordered || r.Slot != "main-brush" {
 		t.Errorf("the name of a slot ordered %+v", r)
 	}
 	d.types(t, "side-brush") // the result is waited for
@@ -175,12 +193,39 @@ func TestDevice(t *testing.T) {
 	d.types(t, "")
 	allow(t, next[pendingPairing](t, d, "pairing").URL)
 	next[message.Registration](t, d, "ready")
-	d.types(t, "")
-	if r := next[message.Result](t, d, "result"); !good(r.Outcome) {
+	if r := d.result(t, d.presses(t, "")); !good(r.Outcome) {
 		t.Errorf("after pairing again Enter gave %+v", r)
 	}
 	if code := d.ends(t); code != 0 {
 		t.Errorf("switched off with code %d: %s", code, d.log)
+	}
+}
+
+// What came of a press while the device was off is told at the next start, and not as if
+// it were the answer to a press that was not made.
+func TestDeviceHearsLateResult(t *testing.T) {
+	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	keys := t.TempDir()
+	d := startDevice(t, u, keys)
+	allow(t, next[pendingPairing](t, d, "pairing").URL)
+	next[message.Registration](t, d, "ready")
+	box := &control{newAPI(u.Addresses.Sandbox)}
+	busy := []drstest.Fault{{Route: drstest.RouteReplenish, Kind: drstest.Throttled, Times: 100}}
+	if err := box.fault(t.Context(), sandbox.Faults{DRS: busy}); err != nil {
+		t.Fatal(err)
+	}
+	id := d.presses(t, "filter")
+	if r := d.result(t, id); r.Outcome != message.Retrying {
+		t.Errorf("while DRS is busy Enter gave %+v", r)
+	}
+	_ = d.cmd.Process.Kill()
+	d.ends(t)
+	if err := box.call(t.Context(), http.MethodDelete, "/sandbox/faults", "", nil, new(sandbox.Faults)); err != nil {
+		t.Fatal(err)
+	}
+	text := deviceText(t, u, "SN0007", keys, string(message.Ordered)+"  filter")
+	if last := text[strings.LastIndex(strings.TrimSpace(text), "\n")+1:]; !strings.Contains(last, "for a press made earlier or elsewhere") {
+		t.Errorf("it printed:\n%s", text)
 	}
 }
 
@@ -201,9 +246,22 @@ func TestDevicePendingPairing(t *testing.T) {
 
 func TestDeviceDraws(t *testing.T) {
 	u := startUp(t, filepath.Join(t.TempDir(), "restock.db"))
+	text := deviceText(t, u, "SN0008", t.TempDir(), "?pairing=")
+	if !strings.Contains(text, "▄") || !strings.Contains(text, u.Addresses.HTTP+"/?pairing=") || strings.Contains(text, "\x1b") {
+		t.Errorf("it printed:\n%s", text)
+	}
+	if !strings.Contains(text, "open the link on this machine") || strings.Contains(text, "with a phone") {
+		t.Errorf("its link leads to this machine, and it says:\n%s", text)
+	}
+}
+
+// deviceText returns what a device prints for a person up to a line that holds words. Then
+// Ctrl-C ends it.
+func deviceText(t *testing.T, u *up, serial, keys, words string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patienceInTests)
 	defer cancel()
-	c := exec.CommandContext(ctx, binary, "device", "ACME-VAC-1", "SN0008", "--keys", t.TempDir(), "--http", u.Addresses.HTTP, "--mqtt", u.Addresses.MQTT)
+	c := exec.CommandContext(ctx, binary, "device", "ACME-VAC-1", serial, "--keys", keys, "--http", u.Addresses.HTTP, "--mqtt", u.Addresses.MQTT)
 	c.Env = cleanEnvironment()
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -218,23 +276,18 @@ func TestDeviceDraws(t *testing.T) {
 	var text strings.Builder
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		text.WriteString(lines.Text() + "\n")
-		if strings.Contains(lines.Text(), "?pairing=") {
+		if strings.Contains(lines.Text(), words) {
 			break
 		}
 	}
 	if err := c.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
+		t.Fatalf("it ended by itself, and printed:\n%s", text.String())
 	}
 	_ = c.Wait()
-	if !strings.Contains(text.String(), "▄") || !strings.Contains(text.String(), u.Addresses.HTTP+"/?pairing=") || strings.Contains(text.String(), "\x1b") {
-		t.Errorf("it printed:\n%s", text.String())
-	}
-	if !strings.Contains(text.String(), "open the link on this machine") || strings.Contains(text.String(), "with a phone") {
-		t.Errorf("its link leads to this machine, and it says:\n%s", text.String())
-	}
 	if code := c.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("Ctrl-C ended it with code %d", code)
 	}
+	return text.String()
 }
 
 // Nobody can switch it off any more: it must not wait on.
