@@ -123,6 +123,12 @@ func TestRedriveLocal(t *testing.T) {
 	if len(done.Done) != 1 || done.Done[0].PutBack != 1 || done.Queues[0].Count != 2 {
 		t.Errorf("redrive --max 1: %+v", done)
 	}
+	// The old press is handled when its device hears of it. Before that, whoever asks with its
+	// ID presses for the first time.
+	device, err := newDemoDevice(t.Context(), u.broker(t), thing, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	done = runRedrive(t, append(data, "--yes")...)
 	if len(done.Done) != 2 || done.Done[0].PutBack != 1 || done.Done[1].PutBack != 1 {
 		t.Errorf("redrive: %+v", done)
@@ -130,13 +136,17 @@ func TestRedriveLocal(t *testing.T) {
 
 	// The young press has ordered, the old one has not.
 	box := &control{newAPI(u.Addresses.Sandbox)}
-	err := until(t.Context(), "the order", func() (bool, error) {
+	err = until(t.Context(), "the order", func() (bool, error) {
 		orders, err := box.orders(t.Context(), "SN0001", "filter")
 		return len(orders) == 1, err
 	})
 	if err != nil {
 		t.Error(err)
 	}
+	if r, err := device.result(t.Context(), "trace-main-brush"); err != nil || r.Outcome != message.Failed || r.DetailCode != "TOO_OLD" || r.Replayed {
+		t.Fatalf("the device of the old press heard %+v, %v", r, err)
+	}
+	device.close()
 	old, r := pressAgain(t, u, thing, "main-brush", "trace-main-brush")
 	if old.Outcome != message.Failed || old.DetailCode != "TOO_OLD" || !old.Replayed {
 		t.Errorf("the old press: code %d, %+v", r.code, old)
@@ -163,4 +173,14 @@ func TestRedriveRefuses(t *testing.T) {
 	restock(t, nil, "redrive", "--max", "0", "--yes").sentence(t, exitUsage, "--max")
 	restock(t, nil, "redrive", "--queue", "all-of-them").sentence(t, exitUsage, "--queue")
 	restock(t, nil, "redrive", "--region", "eu-west-1", "--yes").sentence(t, exitUsage, "--stack")
+}
+
+// broker is where its broker is, as a URL.
+func (u *up) broker(t *testing.T) string {
+	t.Helper()
+	broker, err := brokerURL("--mqtt", u.Addresses.MQTT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return broker
 }
