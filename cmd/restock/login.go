@@ -154,7 +154,11 @@ func (l *login) byRedirect(ctx context.Context, cfg *config.Config) error {
 	}
 	receiver, err := loopback.Listen(ctx, at)
 	if err != nil {
-		return usageError{"--redirect-url " + err.Error()}
+		named := "--redirect-url"
+		if l.RedirectURL == "" {
+			named = at + ", the default of --redirect-url,"
+		}
+		return usageError{named + " " + err.Error() + ". Or sign in by a code, with --device"}
 	}
 	defer receiver.Close()
 	if err := l.meet(ctx, cfg, receiver.URL()); err != nil {
