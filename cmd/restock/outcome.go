@@ -25,9 +25,9 @@ func meaning(o message.Outcome) string {
 	case message.NotSubscribed:
 		return "the customer has not subscribed to this slot"
 	case message.UnknownSlot:
-		return "the device has no such slot"
+		return "the device has no such slot; restock devices show lists those that it has"
 	case message.NotRegistered:
-		return "the device is not paired with a customer"
+		return "the device is not paired with a customer; pair it first"
 	case message.GrantEnded:
 		return "the customer's consent has ended; pair the device again"
 	case message.Retrying:

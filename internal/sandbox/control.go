@@ -202,8 +202,8 @@ type publicClient struct {
 	ID           string   `json:"client_id"`
 	Name         string   `json:"name"`
 	RedirectURLs []string `json:"redirect_urls"`
-	Origins      []string `json:"origins"`
-	Scopes       []string `json:"scopes"` // none: all that are known
+	Origins      []string `json:"origins,omitempty"`
+	Scopes       []string `json:"scopes,omitempty"` // none: all that are known
 }
 
 func (s *Sandbox) addClient(c publicClient) (any, error) {
