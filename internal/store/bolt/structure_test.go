@@ -24,6 +24,16 @@ func pages(file []byte, flags uint16, holding string, change func(page []byte)) 
 
 const branch, leaf, free = 1, 2, 0x10
 
+// rootPage is the page that all buckets are found from. Older ones may lie in the file, too.
+func rootPage(file []byte) []byte {
+	meta := file[16:]
+	if newer := file[pageSize+16:]; binary.NativeEndian.Uint64(newer[48:]) > binary.NativeEndian.Uint64(meta[48:]) {
+		meta = newer
+	}
+	at := int(binary.NativeEndian.Uint64(meta[16:])) * pageSize
+	return file[at : at+pageSize]
+}
+
 // rootOf finds where a bucket's root is noted: right behind its name.
 func rootOf(page []byte, bucket string) []byte {
 	_, behind, _ := bytes.Cut(page, []byte(bucket))
@@ -44,8 +54,7 @@ func TestWrongStructure(t *testing.T) {
 			pages(file, branch, record, func(page []byte) { copy(page[16+8:], page[:8]) })
 		}},
 		{"a page in use that is free", "is both free and in use", func(file []byte) {
-			var root []byte
-			pages(file, leaf, "store/records", func(page []byte) { root = rootOf(page, "store/records") })
+			root := rootOf(rootPage(file), "store/records")
 			pages(file, free, "", func(page []byte) { copy(page[16:], root) })
 		}},
 		{"a free page twice", "is both free and in use", func(file []byte) {
