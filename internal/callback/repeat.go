@@ -78,7 +78,9 @@ func (h *Handler) repeated(ctx context.Context, s *signIn, l *store.Login) (*sto
 			return reg, err
 		case l.Outcome != "":
 			return nil, cameOut(outcome(l.Outcome))
-		case h.now().Sub(l.UsedAt) > settleLimit: // and nobody is left who would say
+		case h.now().Sub(l.UsedAt) > settleLimit: // it died, and its code may be good still
+			l.UsedAt = time.Time{}
+			h.close(ctx, l, unknown)
 			return nil, errUnknown
 		case backoff.Sleep(deadline, settleGap) != nil:
 			return nil, underWay()

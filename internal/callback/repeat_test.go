@@ -1,6 +1,7 @@
 package callback_test
 
 import (
+	"errors"
 	"net/http"
 	"sync"
 	"testing"
@@ -107,6 +108,27 @@ func TestRegistrationsSentAgainAfterNoAnswer(t *testing.T) {
 		w.register(code).problem(t, http.StatusBadGateway, "exchange_unknown")
 		w.register(code).want(t, status)
 	}
+}
+
+// Of a request that died nobody says how it came out: its code may be good still.
+func TestRegistrationsSentAgainAfterADeath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		code := w.appCode(w.client.ClientID, customerOne)
+		w.keys.err = errors.New("no key ring")
+		w.store.before = func(op string, rec store.Record) error {
+			if l, ok := rec.(*store.Login); ok && op == "put" && l.Outcome != "" {
+				return store.ErrUnavailable
+			}
+			return nil
+		}
+		w.register(code).problem(t, http.StatusServiceUnavailable, "unavailable")
+		w.keys.err, w.store.before = nil, nil
+		w.register(code).problem(t, http.StatusServiceUnavailable, "unavailable") // it may be under way
+		w.lwa.Clock().Advance(time.Minute)
+		w.register(code).problem(t, http.StatusBadGateway, "exchange_unknown")
+		w.register(code).want(t, http.StatusCreated)
+	})
 }
 
 // A later registration stays, and so does the end of one.
