@@ -20,11 +20,11 @@ type DRS interface {
 
 // AtAmazon takes the device of r off its customer's account, with the grant that it has.
 //
-// Errors: those of k and of d.
+// Errors: those of k and of d; [tokens.ErrPairedAnew] for a device that has another by now.
 func AtAmazon(ctx context.Context, k tokens.Source, d DRS, r *store.Registration) error {
 	ctx, cancel := context.WithTimeout(ctx, amazonTime)
 	defer cancel()
-	return tokens.Call(ctx, k, r, drs.ErrInvalidToken, d.Deregister)
+	return tokens.Call(ctx, k, r, drs.ErrInvalidToken, tokens.ForGrant(r, d.Deregister))
 }
 
 // told is what an answer of [AtAmazon] means for the registration there.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/restock-dev/restock/internal/store"
 	"github.com/restock-dev/restock/internal/thing"
+	"github.com/restock-dev/restock/internal/tokens"
 )
 
 // Store is what it needs of the store.
@@ -107,6 +108,9 @@ func (o *Owner) Free(ctx context.Context, name string) (Outcome, *store.Registra
 // tell has Amazon take the device off the account. r is a copy, since a refresh changes it.
 func (o *Owner) tell(ctx context.Context, out *Outcome, r store.Registration) error {
 	err := o.Amazon(ctx, &r)
+	if errors.Is(err, tokens.ErrPairedAnew) {
+		return changed(out.Thing)
+	}
 	if out.Amazon = told(err); out.Amazon != NotTold || isOver(err) {
 		return nil
 	}
@@ -137,5 +141,9 @@ func (o *Owner) end(ctx context.Context, out *Outcome, r *store.Registration) (*
 			break
 		}
 	}
-	return nil, fmt.Errorf("%s was changed at the same time: look at it and try again: %w", out.Thing, store.ErrConflict)
+	return nil, changed(out.Thing)
+}
+
+func changed(name string) error {
+	return fmt.Errorf("%s was changed at the same time: look at it and try again: %w", name, store.ErrConflict)
 }

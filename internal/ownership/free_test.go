@@ -197,6 +197,33 @@ func TestAtAmazon(t *testing.T) {
 	}
 }
 
+// anew is a source that finds, as it refreshes, that the device was paired anew.
+type anew struct{ source }
+
+// AccessToken implements tokens.Source.
+func (s anew) AccessToken(ctx context.Context, r *store.Registration) (lwa.Secret, error) {
+	r.Grant = "another"
+	return s.source.AccessToken(ctx, r)
+}
+
+// The next customer's device stays on their account.
+func TestAtAmazonAfterAnotherPairing(t *testing.T) {
+	d := &service{good: "theirs"}
+	err := ownership.AtAmazon(t.Context(), anew{source{"theirs"}}, d, registration())
+	if !errors.Is(err, tokens.ErrPairedAnew) || len(d.got) != 0 {
+		t.Errorf("AtAmazon() = %v after %d calls, want ErrPairedAnew and none", err, len(d.got))
+	}
+	s := open(t)
+	if err := s.Put(t.Context(), registration()); err != nil {
+		t.Fatal(err)
+	}
+	o := owner(s, err)
+	o.Anyway = true
+	if got, _, err := o.Free(t.Context(), device); !errors.Is(err, store.ErrConflict) || got.Freed {
+		t.Errorf("Free() = %+v, %v, want a conflict", got, err)
+	}
+}
+
 // meanwhile has somebody else write the registration while Amazon is told.
 func meanwhile(t *testing.T, s *bolt.Store, change func(*store.Registration)) *ownership.Owner {
 	t.Helper()

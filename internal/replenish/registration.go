@@ -53,7 +53,8 @@ func (h *Handler) startPairing(ctx context.Context, e message.RuleEvent) error {
 }
 
 // deregister takes a device off its customer's account, at DRS and here. One whose grant
-// has ended needs no DRS: Amazon takes no call for it any more.
+// has ended needs no DRS: Amazon takes no call for it any more. Where the customer has signed
+// in again meanwhile, nothing is done: that grant is not what was to end.
 //
 // Errors: of the Keeper or of DRS, and then nothing has changed here; of the store, and
 // then the same call finishes the work.
@@ -62,7 +63,12 @@ func (h *Handler) deregister(ctx context.Context, reg *store.Registration) error
 	case store.Deregistered:
 		return nil
 	case store.Active:
-		if err := h.withToken(ctx, reg, h.DRS.Deregister); err != nil && !gone(err) {
+		grant := reg.Grant
+		err := h.withToken(ctx, reg, tokens.ForGrant(reg, h.DRS.Deregister))
+		switch {
+		case reg.Grant != grant:
+			return nil
+		case err != nil && !gone(err):
 			return err
 		}
 	}
@@ -97,7 +103,7 @@ func (h *Handler) end(ctx context.Context, reg *store.Registration) error {
 		case readErr != nil:
 			err = readErr
 		case newest == nil, newest.Grant != grant:
-			return nil // the customer has signed in again: that is not what was to end
+			return nil
 		default:
 			reg = newest
 		}

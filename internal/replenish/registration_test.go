@@ -248,6 +248,23 @@ func TestDeleteLeavesANewRegistration(t *testing.T) {
 	})
 }
 
+// A refresh may be what finds that there is another customer by now: the device stays on that account.
+func TestDeleteSparesTheNextCustomer(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.keeper.newest = w.registration()
+		w.keeper.newest.Grant = "second grant"
+		if rec := w.call("DELETE", "/v1/registration", ""); rec.Code != 204 {
+			t.Errorf("answer = %d %s", rec.Code, rec.Body)
+		}
+		if n := w.drs.Calls(drstest.RouteDeregister); n != 0 {
+			t.Errorf("%d calls to DRS, want none", n)
+		}
+		if reg := w.registration(); reg.Status != store.Active {
+			t.Errorf("registration = %+v, want it left alone", reg)
+		}
+	})
+}
+
 // The notification of DRS may come before our own write: the reason is ours all the same.
 func TestDeleteAndNotification(t *testing.T) {
 	bubble(t, func(w *world) {

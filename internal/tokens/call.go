@@ -33,3 +33,20 @@ func Call(ctx context.Context, s Source, r *store.Registration, refused error, c
 	}
 	return call(ctx, fresh.Reveal())
 }
+
+// ErrPairedAnew is returned by calls of [ForGrant].
+var ErrPairedAnew = errors.New("the device was paired anew meanwhile")
+
+// ForGrant returns a call for the grant that r has now. [Call] may find, as it refreshes, that the
+// device was paired anew: what was to end with one customer must not happen to the next.
+//
+// Errors: [ErrPairedAnew], and nothing was called; those of the call.
+func ForGrant(r *store.Registration, call func(ctx context.Context, token string) error) func(ctx context.Context, token string) error {
+	grant := r.Grant
+	return func(ctx context.Context, token string) error {
+		if r.Grant != grant {
+			return ErrPairedAnew
+		}
+		return call(ctx, token)
+	}
+}
