@@ -38,7 +38,7 @@ func (c *doctorCheck) signIns(ctx context.Context, f *doctor.Findings, cfg *conf
 	defer cancel()
 	file, err := grants.Open(limited, path, ring, nil)
 	switch {
-	case err != nil && limited.Err() != nil:
+	case err != nil && errors.Is(err, context.Cause(limited)):
 		f.OK(check, "They were not tried: another command has them open.")
 		return
 	case err != nil:

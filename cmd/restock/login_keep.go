@@ -50,9 +50,8 @@ func (l *login) open(ctx context.Context) (*grants.File, error) {
 	for told := false; ; told = true {
 		limited, cancel := context.WithTimeout(ctx, openPatience)
 		f, err := local.OpenGrants(limited, l.data, l.party.now)
-		late := limited.Err() != nil
 		cancel()
-		if err == nil || !late {
+		if !errors.Is(err, context.DeadlineExceeded) {
 			return f, err
 		}
 		if !told {

@@ -84,14 +84,14 @@ type File struct {
 var bucket = []byte("grants")
 
 // Open opens the file at path, or makes one that only its owner may read. It waits for
-// another command that has it open, until ctx ends.
+// another command that has it open, until ctx ends: then the error is its cause.
 func Open(ctx context.Context, path string, ring *seal.Ring, now func() time.Time) (*File, error) {
 	if now == nil {
 		now = time.Now
 	}
 	s, err := bolt.Open(path, bolt.Options{Now: now, LockWait: lockWait, Stop: ctx.Done()})
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case errors.Is(err, bolt.ErrInUse) && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.Is(err, bolt.ErrInUse):
 		return nil, fmt.Errorf("%s is in use by another restock login or token, which has not ended for %s", path, lockWait)

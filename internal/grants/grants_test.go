@@ -346,6 +346,13 @@ func TestOpenEnds(t *testing.T) {
 	if f, err := grants.Open(ctx, w.path, w.ring, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Open() = %v, %v, want context.Canceled", f, err)
 	}
+	path := filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("not ours "), 2000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := grants.Open(ctx, path, w.ring, nil); err == nil || errors.Is(err, context.Canceled) {
+		t.Errorf("Open() = %v, %v, of what can't be opened; waiting for it is in vain", f, err)
+	}
 }
 
 func TestCovers(t *testing.T) {
