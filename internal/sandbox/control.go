@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -58,11 +59,36 @@ func body[T any](do func(T) (any, error)) http.Handler {
 
 // read reads the body into v.
 func read(w http.ResponseWriter, r *http.Request, v any) error {
-	var body json.RawMessage
-	if err := web.ReadJSON(w, r, &body); err != nil {
+	body, err := readBody(w, r)
+	if err != nil {
 		return err
 	}
 	return decode(body, v)
+}
+
+// readBody returns the body, an object, unless a member of it counts for nothing because of its case.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := web.ReadBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	var counted, sent map[string]json.RawMessage
+	if err := web.DecodeJSON(body, &counted); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(body, &sent); err != nil {
+		return nil, err
+	}
+	for name := range sent {
+		if _, ok := counted[name]; !ok {
+			return nil, unknownMember(fmt.Sprintf("unknown field %q", name))
+		}
+	}
+	return body, nil
+}
+
+func unknownMember(why string) error {
+	return web.New(web.CodeBadField, why+"; GET /sandbox shows samples")
 }
 
 // decode refuses members that v does not have: who misspells a fault or a switch would
@@ -78,7 +104,7 @@ func decode(body []byte, v any) error {
 	case errors.As(err, &wrong):
 		return web.DecodeJSON(body, v) // which says it in the words of all our APIs
 	}
-	return web.New(web.CodeBadField, strings.TrimPrefix(err.Error(), "json: ")+"; GET /sandbox shows samples")
+	return unknownMember(strings.TrimPrefix(err.Error(), "json: "))
 }
 
 // refused is an error of the sandbox: its texts are written for whoever called.

@@ -105,8 +105,8 @@ func (s *Sandbox) restoreSwitches() error {
 
 // setSwitches sets those that are given and leaves the others.
 func (s *Sandbox) setSwitches(w http.ResponseWriter, r *http.Request) error {
-	var body json.RawMessage
-	if err := web.ReadJSON(w, r, &body); err != nil {
+	body, err := readBody(w, r)
+	if err != nil {
 		return err
 	}
 	s.setting.Lock()

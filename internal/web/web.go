@@ -47,18 +47,27 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 // Members that v does not know are ignored. Names count as they are written, in their case, and
 // no member may be given twice: whoever else reads the body must not see another device in it.
 func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
+	body, err := ReadBody(w, r)
+	if err != nil {
+		return err
+	}
+	return DecodeJSON(body, v)
+}
+
+// ReadBody reads what is to be JSON, at most [MaxBody] bytes.
+func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return New(CodeNotJSON, "send the body as Content-Type: application/json")
+		return nil, New(CodeNotJSON, "send the body as Content-Type: application/json")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return New(CodeTooLarge, "the body may have 64 KiB at most")
+		return nil, New(CodeTooLarge, "the body may have 64 KiB at most")
 	case err != nil:
-		return New(CodeBadBody, "the body did not arrive whole; send it again")
+		return nil, New(CodeBadBody, "the body did not arrive whole; send it again")
 	}
-	return DecodeJSON(body, v)
+	return body, nil
 }
 
 // DecodeJSON reads one JSON object into v, as [ReadJSON] does.
