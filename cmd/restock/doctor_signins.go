@@ -51,19 +51,19 @@ func (c *doctorCheck) signIns(ctx context.Context, f *doctor.Findings, cfg *conf
 		f.Fail(check, path, "Move it away and sign in again.", "%s.", err)
 		return
 	}
-	checkGrants(ctx, f, file, all, ringPath)
+	checkGrants(ctx, f, file, all, ringPath, dataFlag(c.Data))
 }
 
 // checkGrants checks the sign-ins among all grants: LWA gives an application a new token at
-// any time.
-func checkGrants(ctx context.Context, f *doctor.Findings, file *grants.File, all []grants.Grant, ringPath string) {
+// any time. flags go with a command that signs in again.
+func checkGrants(ctx context.Context, f *doctor.Findings, file *grants.File, all []grants.Grant, ringPath, flags string) {
 	const check = "sign-ins"
 	good := 0
 	for _, g := range all {
 		if g.Kind != grants.Customer {
 			continue
 		}
-		again, scopes := "restock login"+scopeFlags(g.Scopes), strings.Join(g.Scopes, " ")
+		again, scopes := loginAgain(g)+flags, strings.Join(g.Scopes, " ")
 		err := file.Check(ctx, g)
 		switch {
 		case err == nil:

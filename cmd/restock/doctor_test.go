@@ -243,7 +243,7 @@ func TestDoctorOnSignIns(t *testing.T) {
 		t.Errorf("without key ring: %+v", lost)
 	}
 	token(t, env, "--data", data, "--scope", "messaging:push") // makes another
-	if other := check(exitFailed); other.Setting != local.RingPath(data) || !strings.Contains(other.Fix, "restock login --scope profile") {
+	if other := check(exitFailed); other.Setting != local.RingPath(data) || !strings.Contains(other.Fix, "restock login --scope profile --data "+data) {
 		t.Errorf("with another key ring: %+v", other)
 	}
 	if err := os.Rename(data+".away", local.RingPath(data)); err != nil {
@@ -254,7 +254,7 @@ func TestDoctorOnSignIns(t *testing.T) {
 	}
 	advance(t, b, "61m")
 	restock(t, env, "token", "--data", data).sentence(t, exitSignIn, "restock login --scope profile")
-	if ended := check(0); ended.Level != doctor.Warn || !strings.Contains(ended.Fix, "restock login --scope profile") {
+	if ended := check(0); ended.Level != doctor.Warn || !strings.Contains(ended.Fix, "restock login --scope profile --data "+data) {
 		t.Errorf("after the customer has withdrawn consent: %+v", ended)
 	}
 }

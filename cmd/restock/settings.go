@@ -86,11 +86,13 @@ type lwaFlags struct {
 }
 
 // dataFlag is what names the data file on the command line of another command.
-func (f *lwaFlags) dataFlag() string {
-	if f.Data == "" {
+func (f *lwaFlags) dataFlag() string { return dataFlag(f.Data) }
+
+func dataFlag(data string) string {
+	if data == "" {
 		return ""
 	}
-	return " --data " + shellWord(f.Data)
+	return " --data " + shellWord(data)
 }
 
 // party is an LWA and our client there.

@@ -171,11 +171,16 @@ func (c *tokenCommand) signsIn(err error, g grants.Grant, data string) error {
 	default:
 		return err
 	}
+	return signInError{text + " sign in again with: " + loginAgain(g) + c.dataFlag()}
+}
+
+// loginAgain is the command that gets a grant again.
+func loginAgain(g grants.Grant) string {
 	command := "restock login"
 	if g.Device {
 		command += " --device"
 	}
-	return signInError{text + " sign in again with: " + command + scopeFlags(g.Scopes) + c.dataFlag()}
+	return command + scopeFlags(g.Scopes)
 }
 
 // find returns the sign-in for the scopes, or the only one there is where none are named.
