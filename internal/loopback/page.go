@@ -12,8 +12,8 @@ var source string
 
 var page = template.Must(template.New("page").Parse(source))
 
-// show answers with a page, whose title is green where all is well. It must not stay in a history or leave its address to another
-// site: the address holds the code.
+// show answers with a page, whose title is green where all is well. It must not stay in a history
+// or leave its address to another site: the address holds the code.
 func show(w http.ResponseWriter, status int, good bool, title, text string) {
 	var b bytes.Buffer
 	if err := page.Execute(&b, struct {

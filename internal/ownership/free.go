@@ -42,7 +42,7 @@ type Outcome struct {
 	Trouble string `json:"trouble,omitempty"`
 }
 
-// Told is what has become of the registration at Amazon. "" where it had ended before.
+// Told is what has become of the registration at Amazon. "" where it had ended before, and Amazon knew.
 type Told string
 
 // What becomes of it.
@@ -95,10 +95,13 @@ func (o *Owner) Free(ctx context.Context, name string) (Outcome, *store.Registra
 	if r.Status != store.Active && r.KeyHash == "" {
 		return out, r, nil
 	}
-	if r.Status == store.Active {
+	switch {
+	case r.Status == store.Active:
 		if err := o.tell(ctx, &out, *r); err != nil {
 			return out, nil, err
 		}
+	case r.Reason == store.ReasonNoRefreshToken:
+		out.Amazon = NotTold // and nobody can, with no token
 	}
 	r, err = o.end(ctx, &out, r)
 	out.Freed = err == nil

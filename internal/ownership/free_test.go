@@ -94,6 +94,20 @@ func TestFreeOfWhatHasEnded(t *testing.T) {
 	}
 }
 
+// A grant without a refresh token ends by itself, and Amazon has heard nothing of that.
+func TestFreeOfWhatHasRunOut(t *testing.T) {
+	s := open(t)
+	r := registration()
+	r.End(store.GrantEnded, store.ReasonNoRefreshToken, before)
+	if err := s.Put(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	got, after, err := owner(s, errors.New("Amazon was told with no token")).Free(t.Context(), device)
+	if err != nil || !got.Freed || got.Amazon != ownership.NotTold || after.KeyHash != "" {
+		t.Errorf("Free() = %+v, %v, leaves %+v; want that Amazon was not told", got, err, after)
+	}
+}
+
 func TestFreeOfNone(t *testing.T) {
 	got, _, err := owner(open(t), nil).Free(t.Context(), device)
 	if err != nil || got.Freed || got.Was != store.NotRegistered {
