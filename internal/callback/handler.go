@@ -7,10 +7,10 @@
 //	POST /v1/authorizations → GET /callback  a maker's own site with Amazon's SDK
 //	POST /v1/registrations                   an app or device that made the PKCE verifier
 //
-// Each ends in an authorization code. The code is sent to LWA once, and never again:
-// it may be used up although no answer came. Before it is sent, the login that it
-// answers is marked as used, so that no second request can send it; a registration that is
-// asked for again has such a login, too (see registerOnce). What comes back is
+// Each ends in an authorization code. The code is sent to LWA once: it may be used up although
+// no answer came. Before it is sent, the login that it answers is marked as used, so that no
+// second request can send it; a registration that is asked for again has such a login, too, and
+// is sent again only where nobody knows what came of the first (see registerOnce). What comes back is
 // stored under the rules of ownership (see claim), and the device is told.
 //
 // Counted are SignIn, by outcome, for each code that came back from Amazon, and SecretsTrouble

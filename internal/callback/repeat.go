@@ -17,7 +17,8 @@ import (
 
 // registerOnce is register for a request that may come again, because its answer got lost.
 // It is known by a login of its own, as a browser's sign-in is by its state: the code is
-// sent once, and whoever sends the same again, verifier included, hears what came of it.
+// sent once, and whoever sends the same again, verifier included, hears what came of it. Only
+// where that is not known, or the code was not used, is it sent again.
 //
 // Errors: those of register, or a [*web.Problem] for a request that came again.
 func (h *Handler) registerOnce(ctx context.Context, s *signIn) (*store.Registration, error) {
