@@ -2,6 +2,7 @@ package lwa_test
 
 import (
 	"fmt"
+	"html"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -62,7 +63,8 @@ func (s *site) callback(w http.ResponseWriter, r *http.Request) {
 		s.sorry(w, err)
 		return
 	}
-	fmt.Fprintf(w, "Hello, %s!", customer.Name) // and store token.RefreshToken, sealed, under customer.UserID
+	// And store token.RefreshToken, sealed, under customer.UserID. A name may be markup.
+	fmt.Fprintf(w, "Hello, %s!", html.EscapeString(customer.Name))
 }
 
 // sorry tells the customer little, and the operator what to change.
