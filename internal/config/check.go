@@ -128,7 +128,8 @@ func origin(s string) bool {
 		s == u.Scheme+"://"+u.Host && hostName(u.Hostname()) && portOf(u)
 }
 
-var dnsName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+// dnsName is a name as browsers take it: with the underscores that no host should have.
+var dnsName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$`)
 
 func hostName(s string) bool {
 	addr, err := netip.ParseAddr(s)

@@ -74,6 +74,17 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// What browsers send as Origin is taken.
+func TestOrigins(t *testing.T) {
+	want := config.List{
+		"https://xn--bcher-kva.example", "https://a.example:8443", "https://my_shop.example.com", "http://127.0.0.1", "http://[::1]:3000",
+	}
+	c, err := config.Parse(map[string]string{"RESTOCK_ALLOWED_ORIGINS": strings.Join(want, ",")})
+	if err != nil || !cmp.Equal(want, c.AllowedOrigins) {
+		t.Errorf("Parse() = %v, %v", c, err)
+	}
+}
+
 // Every variable is refused with a sentence that names it and says what it should hold,
 // and that repeats nothing of the value.
 func TestFaults(t *testing.T) {
