@@ -42,6 +42,7 @@ var details = map[string]string{
 	replenish.CodeLWAUnexpected:    "Login with Amazon answered with something that fits nothing known: check RESTOCK_LWA_API_URL and what stands before it, such as a proxy.",
 	replenish.CodeOutcomeUnknown:   "The answer of a call that may have ordered was lost: nothing is ordered a second time; DRS's notification or order status decides.",
 	replenish.CodeTooOld:           "The press came a day or more after it was made, and was not ordered: look at what held it up, such as a dead letter that was put back late.",
+	replenish.CodePairedAnew:       "The press was made while another customer had the device, and was not ordered on the account of the one who has it now: nothing is to be done.",
 	replenish.CodeNotified:         "DRS notified the order whose answer had been lost: it is ordered, nothing is to be done.",
 	replenish.CodeUnderWay:         "The first press with this id is being worked on: its result follows.",
 	replenish.CodeDRSUnavailable:   "DRS can't be reached, or is in trouble: it is tried on without the device. If it stays, check RESTOCK_DRS_URL with restock doctor.",

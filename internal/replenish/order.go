@@ -1,7 +1,9 @@
 package replenish
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -50,6 +52,9 @@ func (h *Handler) lookBack(ctx context.Context, m *store.Message) (verdict, bool
 	return verdict{}, false
 }
 
+// errOthers: the device belongs to another customer than when the press was made.
+var errOthers = errors.New("another customer has paired the device since")
+
 // ask asks DRS, unless there is nobody to order for.
 func (h *Handler) ask(ctx context.Context, c *claim, reg *store.Registration) verdict {
 	switch {
@@ -58,10 +63,14 @@ func (h *Handler) ask(ctx context.Context, c *claim, reg *store.Registration) ve
 	case reg.Status == store.Deregistered:
 		return verdict{outcome: message.NotRegistered, code: "DEREGISTERED"}
 	}
+	c.m.Customer = cmp.Or(c.m.Customer, reg.CustomerID)
 	doubtful := c.m.Unknown
 	var result *drs.ReplenishResult
 	err := h.withToken(ctx, reg, func(ctx context.Context, token string) (err error) {
-		if c.m.ClaimUntil.Sub(h.now()) < callTime {
+		switch {
+		case reg.CustomerID != "" && reg.CustomerID != c.m.Customer: // a refresh may have read it only now
+			return errOthers
+		case c.m.ClaimUntil.Sub(h.now()) < callTime:
 			return errStalled // another may take the message over while we are calling
 		}
 		c.calls++

@@ -20,6 +20,7 @@ const (
 	CodeLWAUnexpected  = "LWA_UNEXPECTED"        // failed: LWA's answer fits nothing known
 	CodeOutcomeUnknown = "ORDER_OUTCOME_UNKNOWN" // a call whose answer got lost may have ordered
 	CodeTooOld         = "TOO_OLD"               // failed: it came MaxAge or more after it was sent
+	CodePairedAnew     = "PAIRED_ANEW"           // failed: the device is another customer's by now
 	CodeNotified       = "ORDER_NOTIFIED"        // ordered: DRS notified the order whose answer got lost
 
 	CodeUnderWay         = "UNDER_WAY"         // retrying: the first one with this id is being worked on
@@ -63,6 +64,7 @@ var refusals = []struct {
 	code    string
 }{
 	{matches(tokens.ErrNotRegistered), message.NotRegistered, ""},
+	{matches(errOthers), message.Failed, CodePairedAnew},
 	{is[*tokens.UnexpectedError], message.Failed, CodeLWAUnexpected},
 	{secretsTrouble, message.Retrying, CodeSecrets},
 	{matches(store.ErrUnavailable), message.Retrying, CodeStoreUnavailable}, // of the Keeper too

@@ -37,6 +37,7 @@
 //	LWA answers unexpectedly       failed, LWA_UNEXPECTED
 //	no or ended registration       not_registered, without asking anybody
 //	the grant has ended            grant_ended, with the reason as detail code
+//	another customer by now        failed, PAIRED_ANEW
 //
 // A press that came as a message [MaxAge] ago or earlier, as a dead letter put back may, is
 // failed, [CodeTooOld]; with its outcome unknown, [CodeOutcomeUnknown]. A final result

@@ -202,6 +202,7 @@ type Message struct {
 	Thing      string       `json:"thing"`
 	ID         string       `json:"id"`
 	Slot       string       `json:"slot"`
+	Customer   string       `json:"customer,omitempty"` // whose account the first attempt was for; "": not known
 	State      MessageState `json:"state"`
 	ClaimUntil time.Time    `json:"claim_until,omitzero"`
 	Attempts   int          `json:"attempts,omitempty"`  // calls to DRS begun
