@@ -16,8 +16,11 @@ type held struct {
 	fresh   time.Duration // until this age nobody thinks of renewing it
 	last    time.Duration // until this age it is handed out without waiting
 	expiry  time.Duration // until this age it is handed out if nothing better can be had
-	renewAt atomic.Int64  // from this age on somebody should begin to renew it
+	renewAt atomic.Int64  // from this age on somebody should begin to renew it; at most last
 }
+
+// from is age, for renewAt: until then nobody looks whether the token has expired.
+func (h *held) from(age time.Duration) int64 { return int64(min(age, h.last)) }
 
 // spent holds a token that is only good for its refresh token: whatever its age, it is over 0.
 func spent(t *Token) *held { return &held{token: t} }

@@ -174,3 +174,42 @@ func TestZeroClient(t *testing.T) {
 		}
 	}
 }
+
+// However long nobody may ask after a renewal in the background has failed, or however long one
+// hangs: a token that has expired meanwhile is handed out no more.
+func TestTokenExpiresWhileNobodyMayAsk(t *testing.T) {
+	for name, trouble := range map[string]error{
+		"asked to wait": &lwa.Error{Op: "refresh", StatusCode: 429, RetryAfter: time.Hour},
+		"refused":       &lwa.Error{Op: "refresh", StatusCode: 400, Code: lwa.InvalidGrant},
+		"no answer":     nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := new(maker)
+				s := m.source()
+				s.Initial = numbered(100, time.Hour)
+				s.CallTimeout = 10 * time.Minute
+				s.CoolDown = 10 * time.Minute
+				s.Fetch = func(ctx context.Context, last *lwa.Token) (*lwa.Token, error) {
+					if trouble == nil {
+						<-ctx.Done()
+					}
+					return m.fetch(ctx, last)
+				}
+				m.failWith(trouble)
+				wantToken(t, s, 100)
+				time.Sleep(time.Hour - 11*time.Second) // nobody asked for long
+				wantToken(t, s, 100)
+				time.Sleep(12 * time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if got, err := s.Token(ctx); err == nil {
+					t.Errorf("%v is handed out at %v", got, time.Now())
+				}
+				if err := s.Wait(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

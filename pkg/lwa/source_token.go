@@ -51,16 +51,16 @@ func (s *TokenSource) Reject(accessToken Secret) bool {
 // renewBehind renews in the background. Only one of the callers begins it.
 func (s *TokenSource) renewBehind(ctx context.Context, h *held, age time.Duration) {
 	at := h.renewAt.Load()
-	if at > int64(age) || !h.renewAt.CompareAndSwap(at, int64(age+s.limit())) {
+	if at > int64(age) || !h.renewAt.CompareAndSwap(at, h.from(age+s.limit())) {
 		return
 	}
 	if wait := s.closedFor(); wait > 0 {
-		h.renewAt.Store(int64(age + wait))
+		h.renewAt.Store(h.from(age + wait))
 		return
 	}
 	s.flights.Go(func() {
 		if _, err := s.renew(context.WithoutCancel(ctx)); err != nil {
-			h.renewAt.Store(int64(h.age(s.now()) + s.closedFor()))
+			h.renewAt.Store(h.from(h.age(s.now()) + s.closedFor()))
 		}
 	})
 }
