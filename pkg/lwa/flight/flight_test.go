@@ -248,3 +248,24 @@ func TestCallThatExits(t *testing.T) {
 		}
 	})
 }
+
+// A gate that was shut by a clock in the future does not stay shut until then.
+func TestGateWhoseClockIsSetBack(t *testing.T) {
+	now := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	g := &flight.Gate{
+		Now:     func() time.Time { return now },
+		Backoff: flight.Backoff{First: time.Minute, Max: time.Minute, Rand: func() float64 { return 0.5 }},
+	}
+	ticket, _, err := g.Enter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticket.Leave(t.Context(), flight.Fails, 0)
+	if wait := g.Shut(); wait != 30*time.Second {
+		t.Errorf("shut for %v, want 30 s", wait)
+	}
+	now = now.AddDate(-1, 0, 0)
+	if wait := g.Shut(); wait != 0 {
+		t.Errorf("a year earlier it is shut for %v, want that somebody may try", wait)
+	}
+}

@@ -33,6 +33,7 @@ type Gate struct {
 	mu       sync.Mutex
 	failures int           // in a row, while open
 	shut     int           // times in a row; 0 is open
+	pause    time.Duration // while shut: for how long
 	until    time.Time     // while shut
 	probe    chan struct{} // closed once the one who tries has tried
 }
@@ -72,10 +73,11 @@ func (g *Gate) closedFor() time.Duration {
 	if g.shut == 0 {
 		return 0
 	}
-	if wait := g.until.Sub(g.now()); wait > 0 {
-		return max(wait, time.Second)
+	wait := g.until.Sub(g.now())
+	if wait <= 0 || wait > g.pause { // over, or the clock was set back and nobody can tell
+		return 0
 	}
-	return 0
+	return max(wait, time.Second)
 }
 
 // look returns a ticket, or a time to stay away, or what to wait for.
@@ -128,7 +130,8 @@ func (g *Gate) failed(ctx context.Context, probe bool, retryAfter time.Duration)
 		return
 	}
 	g.shut++
-	g.until = g.now().Add(max(g.Backoff.Wait(g.shut), retryAfter))
+	g.pause = max(g.Backoff.Wait(g.shut), retryAfter)
+	g.until = g.now().Add(g.pause)
 	if g.shut == 1 {
 		g.turned(ctx, g.until)
 	}
