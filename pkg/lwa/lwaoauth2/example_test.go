@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/amazon"
 
 	"github.com/restock-dev/restock/pkg/lwa"
 	"github.com/restock-dev/restock/pkg/lwa/lwaoauth2"
@@ -40,4 +41,36 @@ func ExampleFromToken() {
 	token := lwaoauth2.FromToken(&stored)
 	fmt.Println(token, token.Refreshable()) // for c.RefreshSource(token)
 	// Output: lwa.Token(expires 2026-01-08T13:00:00Z) true
+}
+
+// An oauth2.Config that refreshes, behind an lwa.TokenSource: each call gets a source of its own,
+// the newest refresh token, and an end.
+func ExampleFromToken_config() {
+	srv, _ := lwatest.New(lwatest.Options{}) // the sandbox; in earnest there is none
+	c := srv.Client()
+	conf := &oauth2.Config{ClientID: c.ClientID, ClientSecret: c.ClientSecret.Reveal(), RedirectURL: c.RedirectURL, Endpoint: amazon.Endpoint, Scopes: []string{"profile"}}
+	conf.Endpoint.AuthStyle = oauth2.AuthStyleInParams // trying out others would use up a code
+	ctx := context.WithValue(context.Background(), oauth2.HTTPClient, &http.Client{Transport: srv.Transport()})
+
+	back, err := srv.Visit(conf.AuthCodeURL("state"), lwatest.Visitor{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	token, err := conf.Exchange(ctx, back.Query().Get("code"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := &lwa.TokenSource{
+		Initial: lwaoauth2.FromToken(token),
+		Fetch: func(ctx context.Context, last *lwa.Token) (*lwa.Token, error) {
+			next, err := conf.TokenSource(ctx, &oauth2.Token{RefreshToken: last.RefreshToken.Reveal()}).Token()
+			return lwaoauth2.FromToken(next), err
+		},
+	}
+	s.Reject(s.Initial.AccessToken) // an API has refused it
+	next, err := s.Token(ctx)
+	fmt.Println(next.Refreshable(), next.AccessToken.Equal(s.Initial.AccessToken), err)
+	// Output: true false <nil>
 }

@@ -107,9 +107,12 @@ func retrieveError(err error) error {
 	}}
 }
 
-// Source makes an [lwa.TokenSource] of an [oauth2.TokenSource], one that fetches a new
-// token at each call: not one of oauth2.ReuseTokenSource, nor [oauth2.Config.TokenSource]
-// with a token that still lives, which answer with the token that is to be replaced.
+// Source makes an [lwa.TokenSource] of o, which has to fetch a new token at each call, and to
+// give up by itself: it gets no context.
+//
+// The sources that x/oauth2 makes, by [oauth2.ReuseTokenSource] and by the TokenSource of each
+// Config, don't fetch while their token lives: they answer with the one that is to be
+// replaced. For a Config fill in [lwa.TokenSource].Fetch: see the example of [FromToken].
 func Source(o oauth2.TokenSource) *lwa.TokenSource {
 	return &lwa.TokenSource{Fetch: func(context.Context, *lwa.Token) (*lwa.Token, error) {
 		t, err := o.Token()
