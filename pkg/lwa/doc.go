@@ -120,8 +120,8 @@
 //
 // # What this package doesn't do
 //
-// Every call of a Client sends one request: nothing is retried, no redirect is followed,
-// and no way of authenticating is tried out, since a code works only once. (Where a connection
+// Every call of a Client but AwaitCodePair sends one request: nothing is retried, no redirect is
+// followed, and no way of authenticating is tried out, since a code works only once. (Where a connection
 // that was kept turns out to be closed, net/http sends a request on a new one, but never that of
 // an Exchange.) Nothing is stored. LWA has no way to revoke a token: to log a customer out,
 // forget the tokens.

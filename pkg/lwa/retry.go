@@ -77,7 +77,7 @@ func isCertificate(err error) bool {
 type HeldBackError struct {
 	// Err is the failure.
 	Err error
-	// RetryAfter is when the source asks again.
+	// RetryAfter is for how long, from the answer on; at least a second.
 	RetryAfter time.Duration
 }
 

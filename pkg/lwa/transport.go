@@ -38,7 +38,8 @@ type Transport struct {
 
 var errPlainHTTP = errors.New("lwa: the access token would travel unencrypted: use https")
 
-// RoundTrip implements [http.RoundTripper]. Its errors are those of the Source and of Base.
+// RoundTrip implements [http.RoundTripper]. Its errors are those of the Source, of Base, and of
+// a request that the token would leave this machine with unencrypted.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if leavesHost(r) {
 		return t.base().RoundTrip(r)
@@ -158,7 +159,7 @@ const maxRefusal = 4 << 10
 // TokenRefused returns an [*Error] with Op api and Code invalid_token where an API refuses
 // the access token of a request so that a new one may help, nil for any other answer:
 //
-//   - 401, unless it says insufficient_scope;
+//   - 401, unless it says insufficient_scope, or that the client secret has expired;
 //   - 403 "Request is not authorized." of the Appstore's APIs;
 //   - 403 of the Selling Partner API for a token that has expired, was revoked or is
 //     malformed;

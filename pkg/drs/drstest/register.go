@@ -104,8 +104,8 @@ func (s *Server) newRegistration(d Device) *Registration {
 
 // Register is the customer who has finished signing in: the device is registered, with the
 // subscriptions of its model, or those it has if it was this customer's already. From
-// another customer it is taken over, who gets the own subscriptions back when it is
-// registered to that one again. It is notified as DeviceRegistered and SubscriptionChanged.
+// another customer it is taken over; the subscriptions of that one come back with the next
+// sign-in of theirs. It is notified as DeviceRegistered and SubscriptionChanged.
 //
 // Errors: a device without model or serial; that of [Options.Save].
 func (s *Server) Register(d Device) error {

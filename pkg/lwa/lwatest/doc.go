@@ -35,8 +35,8 @@
 //	GET  /sdk/login1.js            the SDK for JavaScript, which sends its pages' customers here
 //	any  /api/appstore/…           an API behind it: 403 "Request is not authorized." without a token that works
 //
-// Amazon's own pages write some paths with /auth/O2/; both spellings work. Every answer
-// has an x-amzn-RequestId.
+// Amazon's own pages write some paths with /auth/O2/; both spellings work. HEAD is GET
+// without the body. Every answer has an x-amzn-RequestId.
 //
 // # The grants
 //

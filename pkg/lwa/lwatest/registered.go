@@ -180,6 +180,8 @@ func (c *client) accepts(secret string, now time.Time) bool {
 }
 
 // AddClient registers a client, or replaces the one with its ID.
+//
+// Errors: what the client can't have; over 1000 clients; that of [Options.Save].
 func (s *Server) AddClient(c Client) error {
 	k, err := newClient(c)
 	if err != nil {
@@ -194,6 +196,9 @@ func (s *Server) AddClient(c Client) error {
 }
 
 // AddCustomer registers a customer, or replaces the one with that user ID.
+//
+// Errors: a user ID that isn't amzn1.account. and letters; over 1000 customers; that of
+// [Options.Save].
 func (s *Server) AddCustomer(c Customer) error {
 	if err := c.check(); err != nil {
 		return err
@@ -224,6 +229,8 @@ func (s *Server) Customers() []Customer {
 
 // RotateSecret gives a confidential client a new secret, which it returns; the old
 // ones work on for [Switches.SecretOverlap]. Zero next: one is made.
+//
+// Errors: a client that isn't known, or is public; that of [Options.Save].
 func (s *Server) RotateSecret(clientID string, next lwa.Secret) (lwa.Secret, error) {
 	if next.IsZero() {
 		next = lwa.NewSecret(newClientSecret())

@@ -177,7 +177,7 @@ func (q *request) readBody(r *http.Request) {
 	}
 }
 
-// bodyOf reads a byte more than there may be, and no more.
+// bodyOf reads what was announced, else a byte more than there may be, and no more.
 func bodyOf(r *http.Request) ([]byte, error) {
 	if r.ContentLength <= 0 || r.ContentLength > maxRequestBody {
 		return io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1))

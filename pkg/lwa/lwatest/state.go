@@ -137,7 +137,9 @@ func (s *Server) save(changes []change) error {
 	return nil
 }
 
-// Advance moves the server's clock on, and saves that it did.
+// Advance moves the server's clock on, or back for a negative d, and saves that it did.
+//
+// Errors: that of [Options.Save]. The clock has moved all the same.
 func (s *Server) Advance(d time.Duration) error {
 	s.clock.Advance(d)
 	s.mu.Lock()
