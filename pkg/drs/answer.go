@@ -3,6 +3,7 @@ package drs
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -92,7 +93,7 @@ const maxRetryAfter = time.Hour
 // answer's own Date so that no clock of ours matters.
 func retryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
-	if n, err := strconv.Atoi(value); err == nil {
+	if n, err := strconv.Atoi(value); err == nil || errors.Is(err, strconv.ErrRange) { // then it is the largest or smallest there is
 		return time.Duration(min(max(n, 0), int(maxRetryAfter/time.Second))) * time.Second
 	}
 	at, err := http.ParseTime(value)

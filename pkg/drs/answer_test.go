@@ -210,7 +210,8 @@ func TestRetryAfter(t *testing.T) {
 		"1.5":                           0,
 		"soon":                          0,
 		"99999999":                      time.Hour,
-		"99999999999999999999":          0,
+		"99999999999999999999":          time.Hour,
+		"-99999999999999999999":         0,
 		"Thu, 08 Jan 2026 10:00:30 GMT": 30 * time.Second,
 		"Thu, 08 Jan 2026 09:00:00 GMT": 0,
 		"Thu, 08 Jan 2099 10:00:00 GMT": time.Hour,
@@ -322,6 +323,29 @@ func TestNoAnswer(t *testing.T) {
 			t.Errorf("RetryAfter = %v, want 7s", e.RetryAfter)
 		}
 	})
+}
+
+// A caller who gives up with a cause of its own hears that it did.
+func TestNoAnswerToWhoGivesUp(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("had enough")
+	c := clientOf(func(*http.Request) (*http.Response, error) {
+		cancel(why)
+		return nil, why
+	})
+	err := c.Deregister(ctx, canary)
+	if !errors.As(err, new(*drs.TransportError)) || !errors.Is(err, context.Canceled) || !errors.Is(err, why) {
+		t.Errorf("error = %v, want a TransportError of the cancellation and its cause", err)
+	}
+}
+
+// What answers may not speak HTTP, and net/http repeats what it said.
+func TestNoAnswerIsBounded(t *testing.T) {
+	says := errors.New("malformed HTTP response " + strings.Repeat("\x1b[31mx", 8<<10))
+	err := clientOf(func(*http.Request) (*http.Response, error) { return nil, says }).Deregister(t.Context(), canary)
+	if text := err.Error(); len(text) > 600 || strings.ContainsFunc(text, unicode.IsControl) || !errors.Is(err, says) {
+		t.Errorf("an error of %d bytes, not fit for a log: %.100q", len(text), text)
+	}
 }
 
 // Whatever repeats the token, it doesn't come back to the caller.

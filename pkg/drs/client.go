@@ -74,7 +74,7 @@ func (c *Client) do(ctx context.Context, k call, accessToken string, body []byte
 	}
 	res, err := c.httpClient().Do(req)
 	if err != nil {
-		return nil, noAnswer(k.op, err, accessToken)
+		return nil, noAnswer(ctx, k.op, err, accessToken)
 	}
 	defer func() { _ = res.Body.Close() }() // what matters of it has been read
 	a := &answer{op: k.op, status: res.StatusCode, header: res.Header, token: accessToken}
@@ -85,7 +85,7 @@ func (c *Client) do(ctx context.Context, k call, accessToken string, body []byte
 	case err != nil && a.decided():
 		a.body = nil // the status says enough
 	case err != nil:
-		return nil, noAnswer(k.op, err, accessToken)
+		return nil, noAnswer(ctx, k.op, err, accessToken)
 	}
 	return a, a.refusal()
 }
@@ -95,8 +95,8 @@ func (c *Client) request(ctx context.Context, k call, accessToken string, body [
 	if base == "" {
 		base = DefaultURL
 	}
-	if u, err := url.Parse(base); err != nil || u.Host == "" {
-		return nil, &Error{Op: k.op, Message: "the client's BaseURL is no absolute URL"}
+	if !isBase(base) {
+		return nil, &Error{Op: k.op, Message: "the client's BaseURL is no base of an API, such as " + DefaultURL}
 	}
 	var r io.Reader
 	if body != nil {
@@ -113,6 +113,11 @@ func (c *Client) request(ctx context.Context, k call, accessToken string, body [
 		req.Header.Set("Content-Type", "application/json")
 	}
 	return req, nil
+}
+
+func isBase(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.RawQuery == "" && u.Fragment == ""
 }
 
 // httpClient returns the caller's client, but one that follows no redirect: a token

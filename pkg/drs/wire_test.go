@@ -188,7 +188,7 @@ func TestBaseURL(t *testing.T) {
 		}
 	}
 	asked = ""
-	for _, base := range []string{"localhost:8081", "drs", "http://", "::", "/drs"} {
+	for _, base := range []string{"localhost:8081", "drs", "http://", "::", "/drs", "ftp://localhost", "https://localhost/?x=1", "https://localhost/#x"} {
 		wantKind(t, (&drs.Client{BaseURL: base, HTTPClient: hc}).Deregister(t.Context(), canary), drs.ErrBadRequest)
 		if asked != "" {
 			t.Errorf("BaseURL %q asked for %s, want nothing sent", base, asked)
