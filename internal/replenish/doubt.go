@@ -37,10 +37,10 @@ func mayHaveOrdered(err error) bool {
 	return e.StatusCode < 400 || e.StatusCode >= 500
 }
 
-// neverSent reports whether no connection came about. A time-out doesn't say so: it may
-// have struck at any moment.
+// neverSent reports whether no connection came about, to DRS or to the proxy before it. A
+// time-out doesn't say so: it may have struck at any moment.
 func neverSent(err error) bool {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "dial" || op.Op == "proxyconnect") {
 		return true
 	}
 	return is[*net.DNSError](err) || is[*tls.CertificateVerificationError](err)

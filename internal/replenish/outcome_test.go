@@ -344,6 +344,7 @@ func TestWhichTroubleMayHaveOrdered(t *testing.T) {
 		{"given up", transport(context.Canceled), true},
 		{"refused connection", transport(&net.OpError{Op: "dial", Err: errors.New("connection refused")}), false},
 		{"no such host", transport(&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "drs"}}), false},
+		{"proxy out of reach", transport(&net.OpError{Op: "proxyconnect", Err: &net.OpError{Op: "dial", Err: errors.New("connection refused")}}), false},
 		{"name server", transport(&net.DNSError{Err: "server misbehaving", Name: "drs"}), false},
 		{"wrong certificate", transport(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), false},
 		{"500", answer(500), true},
