@@ -226,6 +226,10 @@ func TestIncomplete(t *testing.T) {
 			c.Endpoint = lwa.Endpoint{APIURL: "https://api.amazon.com/?x=1"}
 			return refresh(ctx, c)
 		}, "https://"},
+		{"a fragment", func(ctx context.Context, c *lwa.Client) error {
+			c.Endpoint = lwa.Endpoint{APIURL: "https://api.amazon.com/#x"}
+			return refresh(ctx, c)
+		}, "https://"},
 		{"no context", func(_ context.Context, c *lwa.Client) error {
 			var none context.Context
 			return refresh(none, c)

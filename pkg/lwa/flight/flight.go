@@ -34,8 +34,8 @@ var errExited = errors.New("flight: the call ended its goroutine instead of retu
 // Do makes the call, or waits for the one with the same key that is under way, and returns
 // its result: landed is true then, and err is the call's own error. Of those who share a
 // call the first one's call and limit are used. The call's context has the values of the
-// first caller's ctx, but not its end: it ends after limit, and with a limit of 0 or less
-// has ended when the call begins.
+// first caller's ctx, but not its end: it ends after limit, or once the call returns; with
+// a limit of 0 or less it has ended when the call begins.
 //
 // When ctx ends first, landed is false and err its cause; the call goes on for the
 // others, and whoever gave up leaves nothing behind that waits for it. A panic in call ends

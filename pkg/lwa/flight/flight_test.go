@@ -70,14 +70,25 @@ func TestGroupKeepsKeysApartAndEnds(t *testing.T) {
 	})
 }
 
+// What a call has begun on the side ends with it.
+func TestGroupEndsTheContextOfACall(t *testing.T) {
+	var g flight.Group[context.Context]
+	ctx, landed, err := g.Do(t.Context(), "k", time.Hour, func(ctx context.Context) (context.Context, error) { return ctx, ctx.Err() })
+	if !landed || err != nil || !errors.Is(ctx.Err(), context.Canceled) {
+		t.Errorf("landed: %t, %v; its context goes on: %v", landed, err, ctx.Err())
+	}
+}
+
 func TestGroupWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g flight.Group[string]
 		over, cancel := context.WithCancelCause(t.Context())
 		why := errors.New("had enough")
 		cancel(why)
-		if err := g.Wait(over); err != nil {
-			t.Errorf("Wait() = %v though there is nothing to wait for", err)
+		for range 20 { // of two channels that are ready either may come
+			if err := g.Wait(over); err != nil {
+				t.Fatalf("Wait() = %v though there is nothing to wait for", err)
+			}
 		}
 		start := time.Now()
 		_, landed, _ := g.Do(over, "k", time.Minute, func(context.Context) (string, error) {

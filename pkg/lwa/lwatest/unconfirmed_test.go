@@ -113,6 +113,11 @@ func TestPreflightSwitch(t *testing.T) {
 			t.Errorf("%s lets any page in", path)
 		}
 	}
+	r := request(t, "GET", "/user/profile", "", "")
+	r.Header.Set("Origin", site)
+	if h := do(t, srv, r).Header; h.Get("Access-Control-Allow-Origin") != site || h.Get("Access-Control-Allow-Headers") != "" {
+		t.Errorf("a request that asks for no leave is answered with %v", h)
+	}
 	if a := ask(srv, "/auth/o2/create/codepair", site); a.Status != 405 {
 		t.Errorf("codepair = %d, want 405: devices have no pages", a.Status)
 	}
