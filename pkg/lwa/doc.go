@@ -121,10 +121,11 @@
 // # What this package doesn't do
 //
 // Every call of a Client but AwaitCodePair sends one request: nothing is retried, no redirect is
-// followed, and no way of authenticating is tried out, since a code works only once. (Where a connection
-// that was kept turns out to be closed, net/http sends a request on a new one, but never that of
-// an Exchange.) Nothing is stored. LWA has no way to revoke a token: to log a customer out,
-// forget the tokens.
+// followed, and no way of authenticating is tried out, since a code works only once. (Where a
+// connection that was kept turns out to be closed, net/http sends a request again on a new one;
+// that of an Exchange only if nothing of it was sent, or if the server says that it did not take
+// it.) Nothing is stored. LWA has no way to revoke a token: to log a customer out, forget the
+// tokens.
 //
 // No secret, code, verifier or token gets into an error, a URL or a log: what lives longer
 // than a sign-in is kept as [Secret], which nothing prints.
