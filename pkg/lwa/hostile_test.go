@@ -112,7 +112,10 @@ func TestNothingIsSentTwice(t *testing.T) {
 // A server that says that it goes away (GOAWAY in HTTP/2) with each answer is no trouble.
 func TestServerThatClosesAfterEachAnswer(t *testing.T) {
 	protocols(t, func(t *testing.T, h2 bool) {
-		c := hostile(t, h2, func(w http.ResponseWriter, _ *http.Request) {
+		c := hostile(t, h2, func(w http.ResponseWriter, r *http.Request) {
+			if _, sent := r.Header["Idempotency-Key"]; sent {
+				t.Error("Amazon gets a header that it doesn't know")
+			}
 			w.Header().Set("Connection", "close")
 			_, _ = io.WriteString(w, goodToken)
 		})
@@ -209,10 +212,7 @@ func TestConnectionThatWasClosedMeanwhile(t *testing.T) {
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
 			var requests, answered atomic.Int64
-			c := hostile(t, false, func(w http.ResponseWriter, r *http.Request) {
-				if _, sent := r.Header["Idempotency-Key"]; sent {
-					t.Error("Amazon gets a header that it doesn't know")
-				}
+			c := hostile(t, false, func(w http.ResponseWriter, _ *http.Request) {
 				if requests.Add(1) == 2 { // the first on a connection that served before
 					panic(http.ErrAbortHandler)
 				}
