@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
-	"strings"
 	"time"
+
+	"github.com/restock-dev/restock/internal/pairing"
 )
 
 // pair gets a customer, however often a link expires unused.
@@ -85,11 +85,7 @@ func (d *device) invite(p *pendingPairing) {
 // onThisMachine reports whether a link leads to the machine that it is opened on.
 func onThisMachine(link string) bool {
 	u, err := url.Parse(link)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return strings.EqualFold(u.Hostname(), "localhost") || err == nil && ip.Unmap().IsLoopback()
+	return err == nil && pairing.IsLoopback(u.Hostname())
 }
 
 // pollEvery is how often a waiting device asks; the API allows more.

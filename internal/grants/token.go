@@ -144,7 +144,7 @@ func (f *File) stored(ctx context.Context, g Grant) (Access, time.Duration, erro
 	}
 	plain, err := f.ring.Open(r.Thing, seal.FieldAccessToken, r.AccessToken)
 	if err != nil {
-		return Access{}, 0, nil //nolint:nilerr // as above
+		return Access{}, 0, nil //nolint:nilerr // the key that sealed it is lost: it is none
 	}
 	return Access{lwa.NewSecret(plain), r.Expiry.UTC()}, r.Expiry.Sub(f.now()), nil
 }

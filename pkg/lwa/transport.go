@@ -56,7 +56,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	again, err := repeat(r)
 	if err != nil {
-		return resp, nil //nolint:nilerr // as above
+		return resp, nil //nolint:nilerr // the refusal is an answer, and nothing else can be had
 	}
 	_ = resp.Body.Close() // the answer is given up
 	resp, _, err = t.send(again)
