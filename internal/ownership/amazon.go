@@ -43,6 +43,5 @@ func told(err error) Told {
 
 // isOver reports whether there is nothing left to tell Amazon with, or about.
 func isOver(err error) bool {
-	var ended *tokens.GrantEndedError
-	return errors.As(err, &ended) || errors.Is(err, tokens.ErrNotRegistered) || errors.Is(err, drs.ErrInvalidToken)
+	return tokens.Over(err) || errors.Is(err, drs.ErrInvalidToken)
 }

@@ -78,7 +78,7 @@ func (h *Handler) deregister(ctx context.Context, reg *store.Registration) error
 // gone reports whether err says that Amazon knows the device no more: the grant has
 // ended, or DRS takes not even a fresh token, as after a call whose answer got lost.
 func gone(err error) bool {
-	return is[*tokens.GrantEndedError](err) || errors.Is(err, tokens.ErrNotRegistered) || errors.Is(err, drs.ErrInvalidToken)
+	return tokens.Over(err) || errors.Is(err, drs.ErrInvalidToken)
 }
 
 // end records that reg's grant was given back, unless there is another grant by now, and

@@ -89,8 +89,8 @@ var (
 	errRefused = errors.New("LWA refused this client just now")
 )
 
-// over reports whether err says that there will be no token any more.
-func over(err error) bool {
+// Over reports whether err, of a [Keeper], says that there will be no token any more.
+func Over(err error) bool {
 	return is[*GrantEndedError](err) || errors.Is(err, ErrNotRegistered)
 }
 

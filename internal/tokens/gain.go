@@ -56,7 +56,7 @@ func (f *renewal) keep(ctx context.Context, g *gain) error {
 			return same(r) || f.holdsLease(r) && r.Grant == g.from.Grant
 		},
 	})
-	if err != nil && !errors.Is(err, errAgain) && !over(err) {
+	if err != nil && !errors.Is(err, errAgain) && !Over(err) {
 		f.k.keepUnstored(ctx, g)
 	}
 	return err

@@ -106,7 +106,7 @@ func (k *Keeper) AccessToken(ctx context.Context, r *store.Registration) (lwa.Se
 	}
 	was := *r
 	token, err := k.replace(ctx, r)
-	if err != nil && !over(err) && k.left(&was) > 0 {
+	if err != nil && !Over(err) && k.left(&was) > 0 {
 		return k.openAccess(ctx, &was)
 	}
 	return token, err
